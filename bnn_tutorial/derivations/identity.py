@@ -1,0 +1,190 @@
+"""What it takes to call an equation verified: a label, the formula, and checks that can fail.
+
+Used by every chapter; the page "Verified equations" lists all of them.
+"""
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sympy
+from torch import Tensor
+
+STANDARD_ERRORS = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One check that was run: both sides, their difference and what is allowed."""
+
+    left: str
+    right: str
+    difference: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within the tolerance (False where either is NaN)."""
+        return abs(self.difference) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Check:
+    """One way to test an identity: what is compared, by which method, and the comparison."""
+
+    statement: str
+    method: str
+    run: Callable[[], Outcome]
+
+
+def symbolic(statement: str, sides: Callable[[], tuple]) -> Check:
+    """Return a check that two SymPy expressions are equal for every value of their symbols.
+
+    Args:
+        statement: what is compared, a sentence or a step of a derivation.
+        sides: returns the two expressions.
+    """
+
+    def run() -> Outcome:
+        left, right = (sympy.sympify(side) for side in sides())
+        equal = sympy.simplify(left - right) == 0
+        return Outcome(str(left), str(right), 0.0 if equal else math.nan, 0.0)
+
+    return Check(statement, "symbolic", run)
+
+
+def exact(statement: str, sides: Callable[[], tuple]) -> Check:
+    """Return a check that two numbers are equal up to rounding, 1e-9 of the larger one.
+
+    Args:
+        statement: what is compared.
+        sides: returns the two numbers, computed in double precision or as fractions.
+    """
+
+    def run() -> Outcome:
+        left, right = (float(side) for side in sides())
+        scale = max(1.0, abs(left), abs(right))
+        return Outcome(f"{left:.6g}", f"{right:.6g}", left - right, 1e-9 * scale)
+
+    return Check(statement, "exact arithmetic", run)
+
+
+def quadrature(statement: str, sides: Callable[[], tuple], tolerance: float = 1e-8) -> Check:
+    """Return a check of a numerical integral against a formula.
+
+    Args:
+        statement: what is compared.
+        sides: returns the integral and the formula's value.
+        tolerance: the largest difference allowed, in the formula's units.
+    """
+
+    def run() -> Outcome:
+        left, right = (float(side) for side in sides())
+        return Outcome(f"{left:.6g}", f"{right:.6g}", left - right, tolerance)
+
+    return Check(statement, "quadrature", run)
+
+
+def monte_carlo(statement: str, sides: Callable[[], tuple[Tensor, float]]) -> Check:
+    """Return a check that independent draws average to a value, within 5 standard errors.
+
+    Args:
+        statement: what is compared.
+        sides: returns the draws, shape (S,), and the expected value.
+    """
+
+    def run() -> Outcome:
+        draws, expected = sides()
+        draws = draws.double()
+        standard_error = (draws.std() / math.sqrt(len(draws))).item()
+        mean = draws.mean().item()
+        tolerance = STANDARD_ERRORS * standard_error
+        return Outcome(
+            f"{mean:.6g} ± {standard_error:.1g}",
+            f"{expected:.6g}",
+            mean - float(expected),
+            tolerance,
+        )
+
+    return Check(statement, "Monte Carlo", run)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A numbered equation of the book.
+
+    Attributes:
+        label: the equation's label in its notebook, such as ``eq-bayes``.
+        chapter: the notebook's name without its ending.
+        name: what the equation is called.
+        formula: its LaTeX, as the notebook prints it.
+        checks: the ways in which it is tested, at least one.
+    """
+
+    label: str
+    chapter: str
+    name: str
+    formula: str
+    checks: tuple[Check, ...]
+
+
+class IdentityError(AssertionError):
+    """A check of an equation failed."""
+
+
+class CheckTable:
+    """The checks of some identities, run, as a table for a notebook.
+
+    Raises:
+        IdentityError: a check fails; the message names the equation, the check and both sides.
+    """
+
+    def __init__(self, identities: Sequence[Identity]):
+        self.rows = [
+            (identity, check, check.run()) for identity in identities for check in identity.checks
+        ]
+        for identity, check, outcome in self.rows:
+            if not outcome.passed:
+                raise IdentityError(
+                    f"{identity.label}: {check.statement} ({check.method}): {outcome.left} against "
+                    f"{outcome.right}, difference {outcome.difference:.3g}, allowed "
+                    f"{outcome.tolerance:.3g}"
+                )
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{identity.label}: {check.statement} ({check.method}): {_verdict(check, outcome)}"
+            for identity, check, outcome in self.rows
+        )
+
+    def _repr_html_(self) -> str:
+        lines = [
+            '<div class="check-table mathjax_process"><table>',
+            "<thead><tr><th>Equation</th><th>What is compared</th><th>How</th><th>Result</th></tr>",
+            "</thead><tbody>",
+        ]
+        previous = None
+        for identity, check, outcome in self.rows:
+            if identity is not previous:
+                count = len(identity.checks)
+                link = f"{identity.chapter}.html#equation-{identity.label}"
+                lines.append(
+                    f'<tr class="first"><th scope="rowgroup" rowspan="{count}">'
+                    f'<a href="{link}">{html.escape(identity.name)}</a></th>'
+                )
+            else:
+                lines.append("<tr>")
+            lines.append(
+                f"<td>{html.escape(check.statement)}</td><td>{html.escape(check.method)}</td>"
+                f"<td>✓ {html.escape(_verdict(check, outcome))}</td></tr>"
+            )
+            previous = identity
+        lines.append("</tbody></table></div>")
+        return "\n".join(lines)
+
+
+def _verdict(check: Check, outcome: Outcome) -> str:
+    if check.method == "symbolic":
+        return "identical"
+    return f"{outcome.left} = {outcome.right} within {outcome.tolerance:.1g}"
