@@ -40,15 +40,17 @@ def load_model(model: nn.Module, path: str | os.PathLike) -> nn.Module:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or its names and shapes are not the model's; the message
-            says which.
+            says which, and the model stays as it was.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r}: expected a file that save_model wrote")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
         safetensors.torch.load_model(model, str(path))
     except safetensors.SafetensorError as error:
         raise ValueError(f"path={str(path)!r}: the file is damaged: {error}") from error
     except RuntimeError as error:
+        model.load_state_dict(before)
         raise ValueError(f"path={str(path)!r}: the file is of another model: {error}") from error
     return model

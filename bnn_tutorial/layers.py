@@ -4,6 +4,7 @@ Explained in the chapters "Reparameterization" (the estimators) and "A Bayesian 
 convolution).
 """
 
+import abc
 import contextlib
 import math
 
@@ -32,7 +33,7 @@ def inverse_softplus(std: float) -> float:
     return std + math.log(-math.expm1(-std))
 
 
-class BayesianLayer(nn.Module):
+class BayesianLayer(nn.Module, abc.ABC):
     r"""A layer whose weights have the posterior :math:`q(w) = \mathcal N(\mu, \sigma^2)`.
 
     .. math:: \sigma = \log(1 + e^{\rho}), \qquad w = \mu + \sigma \epsilon, \quad
@@ -136,9 +137,9 @@ class BayesianLayer(nn.Module):
             )
         return kl
 
+    @abc.abstractmethod
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Apply the layer's linear map with the given weight and bias."""
-        raise NotImplementedError(f"{type(self).__name__} must define linear_map")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` with one draw from the posterior, or with its means in posterior_mean."""

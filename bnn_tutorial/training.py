@@ -173,7 +173,10 @@ def fit(
                     sums[name] += value / len(loader)
             record = {"epoch": epoch, **sums, "seconds": time.perf_counter() - start}
             if validation is not None and (epoch % validate_every == 0 or epoch == epochs):
-                scores = evaluate(model, validation, likelihood, num_samples=num_samples)
+                # Its own seed keeps the training the same with and without validation.
+                scores = evaluate(
+                    model, validation, likelihood, num_samples=num_samples, seed=epoch
+                )
                 record |= {f"validation_{name}": value for name, value in scores.items()}
             history.records.append(record)
             bar.set_postfix({"loss": f"{sums['loss']:.4g}"}, refresh=False)

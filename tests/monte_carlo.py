@@ -1,0 +1,22 @@
+"""Comparing draws with their exact moments, within a tolerance from the Monte Carlo error."""
+
+import torch
+
+STANDARD_ERRORS = 5.0
+
+
+def assert_mean(draws, expected):
+    """Assert that draws of shape (S, ...) have the mean ``expected`` within 5 standard errors."""
+    draws = draws.double()
+    standard_error = draws.std(dim=0) / len(draws) ** 0.5
+    difference = (draws.mean(dim=0) - torch.as_tensor(expected).double()).abs()
+    assert (difference <= STANDARD_ERRORS * standard_error).all(), (difference, standard_error)
+
+
+def assert_variance(draws, expected):
+    """Assert that draws of shape (S, ...) have the variance ``expected`` within 5 standard errors.
+
+    The squared deviations are themselves draws, whose mean is the variance.
+    """
+    draws = draws.double()
+    assert_mean((draws - draws.mean(dim=0)).square(), expected)

@@ -1,0 +1,207 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal
+from torch.utils.data import TensorDataset
+
+import bnn_tutorial as bt
+
+
+def line(num_points=40, noise_std=0.5):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(num_points, 1, generator=generator) * 4 - 2
+    noise = noise_std * torch.randn(x.shape, generator=generator)
+    return TensorDataset(x, 1.5 * x - 0.5 + noise)
+
+
+@pytest.mark.parametrize("estimator", ["weight", "local"])
+def test_fit_finds_the_best_mean_field_posterior_of_a_linear_model(estimator):
+    # The exact posterior is Gaussian with precision A; the best factorized Gaussian has its mean
+    # and the inverse diagonal of A as variances (Bishop 2006, section 10.1.2).
+    data, noise_std, prior_std = line(), 0.5, 2.0
+    x = torch.cat([data.tensors[0], torch.ones(len(data), 1)], dim=1).double()
+    precision = x.T @ x / noise_std**2 + torch.eye(2) / prior_std**2
+    mean = torch.linalg.solve(precision, x.T @ data.tensors[1].double() / noise_std**2).flatten()
+    std = precision.diagonal().rsqrt()
+    with bt.seeded(0):
+        layer = bt.BayesianLinear(1, 1, prior=Normal(0.0, prior_std), estimator=estimator)
+    likelihood = bt.GaussianLikelihood(noise_std, learn=False)
+    for learning_rate, epochs in ((0.03, 1000), (0.002, 2000)):
+        bt.fit(
+            layer,
+            data,
+            likelihood,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=1,
+            progress=False,
+        )
+    found_mean = torch.stack([layer.weight_mean.flatten(), layer.bias_mean]).flatten().double()
+    found_std = torch.stack([layer.weight_std.flatten(), layer.bias_std]).flatten().double()
+    # Adam's last steps wander by about its learning rate.
+    assert ((found_mean - mean).abs() < 0.01).all()
+    assert ((found_std / std - 1).abs() < 0.1).all()
+
+
+def test_kl_is_divided_by_the_data_set_and_not_by_the_batch():
+    # Without likelihood information the loss of an epoch is KL / N for any batch size.
+    data = line()
+
+    class Flat(nn.Module):
+        def forward(self, output, target):
+            return 0 * output.sum()
+
+        def metrics(self, samples, target):
+            return {}
+
+    layer = bt.BayesianLinear(1, 1)
+    kl = layer.kl_divergence().item()
+    for batch_size in (None, 7, 20):
+        history = bt.fit(
+            layer,
+            data,
+            Flat(),
+            epochs=1,
+            batch_size=batch_size,
+            progress=False,
+            optimizer=torch.optim.SGD(layer.parameters(), lr=0.0),
+        )
+        assert history["loss"][0] == pytest.approx(kl / len(data), rel=1e-5)
+        assert history["kl"][0] == pytest.approx(kl, rel=1e-5)
+
+
+def test_an_epoch_sees_every_datum_once():
+    seen = []
+
+    class Recorder(nn.Linear):
+        def forward(self, x):
+            seen.append(x.detach().clone())
+            return super().forward(x)
+
+    data = TensorDataset(torch.arange(10.0)[:, None], torch.zeros(10, 1))
+    bt.fit(Recorder(1, 1), data, bt.GaussianLikelihood(), epochs=1, batch_size=4, progress=False)
+    assert [len(batch) for batch in seen] == [4, 4, 2]
+    assert torch.cat(seen).flatten().sort().values.tolist() == list(range(10))
+    assert torch.cat(seen).flatten().tolist() != list(range(10))
+
+
+def run(seed, **keywords):
+    with bt.seeded(0):
+        model = nn.Sequential(bt.BayesianLinear(1, 8), nn.ReLU(), bt.BayesianLinear(8, 1))
+    likelihood = bt.GaussianLikelihood()
+    history = bt.fit(
+        model, line(), likelihood, epochs=3, batch_size=16, seed=seed, progress=False, **keywords
+    )
+    return model, likelihood, history
+
+
+def test_a_seed_repeats_the_run_and_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    first, second, other = run(5), run(5), run(6)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first[2]["loss"] == second[2]["loss"]
+    assert first[2]["loss"] != other[2]["loss"]
+    for name, value in first[0].state_dict().items():
+        assert torch.equal(value, second[0].state_dict()[name])
+
+
+def test_validation_is_recorded_and_changes_nothing_in_the_training():
+    plain, validated = run(5), run(5, validation=line(10), validate_every=2)
+    assert plain[2]["loss"] == validated[2]["loss"]
+    assert validated[2].epochs("validation_nll") == [2, 3]
+    assert len(validated[2]["validation_rmse"]) == 2
+
+
+def test_history_names_what_it_has():
+    history = run(0)[2]
+    assert len(history) == 3
+    assert history.epochs("loss") == [1, 2, 3]
+    loss = [n + k / 40 for n, k in zip(history["nll"], history["kl"], strict=True)]
+    assert history["loss"] == pytest.approx(loss, rel=1e-5)
+    with pytest.raises(KeyError, match="'accuracy' was not recorded.*kl, loss, nll"):
+        history["accuracy"]
+
+
+def test_noise_is_learnt_along():
+    _, likelihood, _ = run(0)
+    assert likelihood.noise_std.item() != pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_deterministic_twin_trains_by_maximum_likelihood():
+    data = line()
+    model = nn.Linear(1, 1)
+    likelihood = bt.GaussianLikelihood(0.5, learn=False)
+    history = bt.fit(model, data, likelihood, epochs=1500, learning_rate=0.02, progress=False)
+    x = torch.cat([data.tensors[0], torch.ones(len(data), 1)], dim=1)
+    exact = torch.linalg.lstsq(x, data.tensors[1]).solution.flatten()
+    torch.testing.assert_close(torch.cat([model.weight[0], model.bias]), exact, rtol=0, atol=1e-3)
+    assert set(history["kl"]) == {0.0}
+
+
+class FailsAt(nn.Module):
+    """A likelihood whose loss is NaN from a given step on."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.gaussian = bt.GaussianLikelihood()
+        self.step, self.calls = step, 0
+
+    def forward(self, output, target):
+        self.calls += 1
+        value = self.gaussian(output, target)
+        return value * torch.nan if self.calls >= self.step else value
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_state():
+    with bt.seeded(0):
+        model = bt.BayesianLinear(1, 1)
+    expected = copy.deepcopy(model)
+    bt.fit(
+        expected, line(), bt.GaussianLikelihood(), epochs=1, batch_size=20, seed=3, progress=False
+    )
+    # Two batches an epoch: step 4 is the second of epoch 2, whose first step began in a good state.
+    with pytest.raises(bt.NonFiniteLossError, match=r"step 4 \(epoch 2\): nll=nan") as caught:
+        bt.fit(model, line(), FailsAt(4), epochs=5, batch_size=20, seed=3, progress=False)
+    assert (caught.value.step, caught.value.epoch) == (4, 2)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_learning_rate_that_explodes_leaves_finite_weights():
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
+    with pytest.raises(bt.NonFiniteLossError):
+        bt.fit(
+            model, line(), bt.GaussianLikelihood(), epochs=50, optimizer=optimizer, progress=False
+        )
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_progress_bar_counts_the_epochs(capsys):
+    bt.fit(nn.Linear(1, 1), line(), bt.GaussianLikelihood(), epochs=3)
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_evaluate_scores_the_average_of_the_draws():
+    model, likelihood, _ = run(0)
+    data = line(25)
+    scores = bt.evaluate(model, data, likelihood, num_samples=6, batch_size=25, seed=2)
+    samples = bt.predict(model, data.tensors[0], 6, batch_size=25, seed=2).samples
+    assert scores == likelihood.metrics(samples, data.tensors[1])
+
+
+@pytest.mark.parametrize(
+    ("data", "keywords", "words"),
+    [
+        (TensorDataset(torch.zeros(0, 1), torch.zeros(0, 1)), {"epochs": 1}, "data is empty"),
+        (line(), {"epochs": 0}, "epochs=0"),
+        (line(), {"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        (line(), {"epochs": 1, "validate_every": 0}, "validate_every=0"),
+        (line(), {"epochs": 1, "kl_weight": -1.0}, "kl_weight=-1.0"),
+    ],
+)
+def test_wrong_arguments_are_errors(data, keywords, words):
+    with pytest.raises(ValueError, match=words):
+        bt.fit(nn.Linear(1, 1), data, bt.GaussianLikelihood(), progress=False, **keywords)
