@@ -1,0 +1,156 @@
+"""The book's own Sphinx extensions, alone and in a small book built with the real configuration."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from sphinx.errors import ConfigError
+
+ADDRESS = "https://github.com/someone/some-book"
+
+
+@pytest.fixture
+def extension(root, monkeypatch):
+    """Imports one of the book's extensions by its name."""
+    monkeypatch.syspath_prepend(root / "book" / "_extensions")
+    return import_module
+
+
+@pytest.fixture
+def build(root, tmp_path):
+    """Builds a book of one notebook and one page in a folder that git does not know."""
+    configuration = yaml.safe_load((root / "_config.yml").read_text())
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(configuration))
+    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/page"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    shutil.copy(root / "requirements.txt", tmp_path)
+    for part in ("_extensions", "_root", "_static"):
+        shutil.copytree(root / "book" / part, tmp_path / "book" / part)
+    (tmp_path / "book" / "references.bib").touch()
+    (tmp_path / "book" / "page.md").write_text("# A page\n")
+
+    def run(code: str = "1 + 1", **environment: str) -> subprocess.CompletedProcess:
+        cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell(code)]
+        kernel = {"name": "python3", "display_name": "Python 3"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, tmp_path / "book" / "index.ipynb")
+        inherited = {k: v for k, v in os.environ.items() if k != "BNN_TUTORIAL_REPOSITORY"}
+        program = Path(sys.executable).with_name("jupyter-book")
+        return subprocess.run(
+            [program, "build", tmp_path, "-W", "-n", "--keep-going"],
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def links(path: Path) -> list[str]:
+    """Every address that the page leads to."""
+    page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    return [link["href"] for link in page.select("a[href]")]
+
+
+def test_known_repository_gives_buttons_and_one_install_cell(build, tmp_path):
+    built = build(BNN_TUTORIAL_REPOSITORY=f"{ADDRESS}.git")
+    assert built.returncode == 0, built.stderr
+    site = tmp_path / "_build" / "html"
+    colab = "https://colab.research.google.com/github/someone/some-book/blob/gh-pages/_sources/"
+    for page in ("index", "page"):
+        addresses = links(site / "book" / f"{page}.html")
+        assert addresses.count(ADDRESS) == 1
+        assert sum(address.startswith(f"{ADDRESS}/issues/new") for address in addresses) == 1
+    assert f"{colab}book/index.ipynb" in links(site / "book" / "index.html")
+    assert not any("colab" in address for address in links(site / "book" / "page.html"))
+
+    published = nbformat.read(site / "_sources" / "book" / "index.ipynb", as_version=4)
+    nbformat.validate(published)
+    code = [cell.source for cell in published.cells if cell.cell_type == "code"]
+    assert code[1:] == ["1 + 1"]
+    install = [line.strip() for line in code[0].splitlines() if line.strip().startswith("%pip")]
+    assert install == [f"%pip install --quiet --no-deps git+{ADDRESS}"]
+
+
+def test_unknown_repository_gives_neither(build, tmp_path):
+    built = build()
+    assert built.returncode == 0, built.stderr
+    site = tmp_path / "_build" / "html"
+    for page in ("index", "page"):
+        addresses = links(site / "book" / f"{page}.html")
+        assert not any("github" in address or "colab" in address for address in addresses)
+    source = tmp_path / "book" / "index.ipynb"
+    assert (site / "_sources" / "book" / "index.ipynb").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "division by zero"),
+        ("import warnings; warnings.warn('look here')", "stderr was found"),
+    ],
+)
+def test_failing_or_warning_cell_fails_the_build(build, code, message):
+    built = build(code)
+    assert built.returncode != 0
+    assert message in built.stdout + built.stderr
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://github.com/someone/some-book.git", ADDRESS),
+        ("https://github.com/someone/some-book", ADDRESS),
+        ("git@github.com:someone/some-book.git", ADDRESS),
+        ("https://example.org/someone/some-book.git", None),
+        (None, None),
+    ],
+)
+def test_address_from_the_git_remote(extension, tmp_path, monkeypatch, remote, address):
+    monkeypatch.delenv("BNN_TUTORIAL_REPOSITORY", raising=False)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert extension("repository").repository_address(tmp_path) == address
+
+
+def test_stated_address_comes_first_and_has_to_be_one(extension, tmp_path, monkeypatch):
+    repository = extension("repository")
+    monkeypatch.setenv("BNN_TUTORIAL_REPOSITORY", ADDRESS)
+    assert repository.repository_address(tmp_path) == ADDRESS
+    monkeypatch.setenv("BNN_TUTORIAL_REPOSITORY", "some-book")
+    with pytest.raises(ConfigError, match=r"'some-book'; expected https://github\.com/OWNER/NAME"):
+        repository.repository_address(tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["bnn_tutorial/layers.py", "requirements.txt", "new"])
+def test_executed_notebooks_are_dropped_when_the_package_changes(extension, tmp_path, changed):
+    execution = extension("execution")
+    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "_build" / "html")
+    package = tmp_path / "bnn_tutorial"
+    package.mkdir()
+    (package / "layers.py").write_text("1")
+    (tmp_path / "requirements.txt").write_text("torch==1")
+
+    def cache() -> Path:
+        config = SimpleNamespace()
+        execution.choose_cache(app, config)
+        path = Path(config.nb_execution_cache_path)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    first = cache()
+    (tmp_path / "README.md").write_text("not what a notebook imports")
+    assert cache() == first
+    assert first.exists()
+    (package / "layers_2.py" if changed == "new" else tmp_path / changed).write_text("2")
+    assert cache() != first
+    assert not first.exists()

@@ -1,0 +1,78 @@
+"""Every page of the built site, opened in Chromium: complete, legible, and asking nobody else."""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+STILL = "* { animation: none !important; transition: none !important }"
+AUDIT = Path(__file__).with_name("page_audit.js").read_text(encoding="utf-8")
+
+
+@cache
+def parsed(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 375])
+def test_page_is_whole_in_light_and_in_dark(browser, server, page_path, width):
+    viewport = {"width": width, "height": 900}
+    problems = []
+    with browser.new_context(viewport=viewport, color_scheme="light") as context:
+        page = context.new_page()
+
+        def note_request(request):
+            if not request.url.startswith((server, "data:", "blob:")):
+                problems.append(f"request to another origin: {request.url}")
+
+        def note_response(response):
+            if response.status >= 400:
+                problems.append(f"{response.status}: {response.url}")
+
+        def note_console(message):
+            if message.type == "error":
+                problems.append(f"console: {message.text} ({message.location['url']})")
+
+        def note_failure(request):
+            if request.failure != "net::ERR_ABORTED":  # as when the first page leads on
+                problems.append(f"{request.failure}: {request.url}")
+
+        page.on("request", note_request)
+        page.on("response", note_response)
+        page.on("console", note_console)
+        page.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
+        page.on("requestfailed", note_failure)
+
+        page.goto(f"{server}/{page_path}?q=posterior")  # a search page then searches
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.wait_for_selector(f"html[data-theme={theme}]")
+            page.wait_for_load_state()  # the first page leads on to another
+            page.evaluate("() => window.MathJax?.startup?.promise")
+            page.add_style_tag(content=STILL)
+            audit = page.evaluate(AUDIT)
+            problems += [f"{theme}: {kind}: {what}" for kind in audit for what in audit[kind]]
+    assert not problems, "\n".join(problems)
+
+
+def test_links_lead_somewhere(site, page_path):
+    dead = []
+    for link in parsed(site / page_path).select("a[href]"):
+        url = urlsplit(link["href"])
+        if url.scheme or link["href"] == "#":
+            continue
+        target = (site / page_path).parent / unquote(url.path) if url.path else site / page_path
+        reached = target.exists()
+        if reached and url.fragment and target.suffix == ".html":
+            reached = parsed(target.resolve()).find(id=unquote(url.fragment)) is not None
+        if not reached:
+            dead.append(link["href"])
+    assert dead == []
+
+
+def test_notebooks_can_be_downloaded(site, notebook):
+    page = parsed(site / "book" / f"{notebook.stem}.html")
+    assert page.select_one(f"a.btn-download-source-button[href$='{notebook.name}']")
