@@ -110,9 +110,15 @@ def predict(
     parameter = next(model.parameters(), x)
     x = x.to(parameter.device)
     batches = x.split(batch_size or len(x))
-    draws = []
+    samples = None
     with evaluation_mode(model), seeded(seed, x.device):
-        for _ in tqdm(range(num_samples), desc="drawing", unit="draw", disable=not progress):
+        bar = tqdm(range(num_samples), desc="drawing", unit="draw", disable=not progress)
+        for draw in bar:
             output = torch.cat([model(batch) for batch in batches])
-            draws.append(output if transform is None else transform(output))
-    return Prediction(torch.stack(draws))
+            output = output if transform is None else transform(output)
+            if samples is None:
+                # One block for all draws: many small tensors, kept between the large ones that a
+                # pass frees, would hinder their reuse, and memory would grow with every draw.
+                samples = output.new_empty(num_samples, *output.shape)
+            samples[draw] = output
+    return Prediction(samples)
