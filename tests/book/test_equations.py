@@ -15,6 +15,11 @@ NUMBERED = re.compile(
 )
 
 
+def identities() -> list[tuple[str, str, str]]:
+    """Chapter, label and formula of every identity."""
+    return [(i.chapter, i.label, " ".join(i.formula.split())) for i in IDENTITIES.values()]
+
+
 def text(path: Path) -> str:
     """The Markdown of a page or of a notebook's cells."""
     if path.suffix == ".md":
@@ -39,11 +44,17 @@ def equations(sources) -> list[tuple[str, str, str]]:
     )
 
 
-def test_numbered_equations_and_identities_are_the_same(equations):
-    identities = sorted(
-        (i.chapter, i.label, " ".join(i.formula.split())) for i in IDENTITIES.values()
-    )
-    assert equations == identities
+def test_every_numbered_equation_is_an_identity(equations):
+    assert [equation for equation in equations if equation not in identities()] == []
+
+
+def test_every_identity_is_an_equation_of_its_chapter(equations):
+    assert [identity for identity in identities() if identity not in equations] == []
+
+
+def test_labels_are_unique(equations):
+    labels = [label for _, label, _ in equations]
+    assert len(labels) == len(set(labels))
 
 
 def test_every_identity_is_checked():
