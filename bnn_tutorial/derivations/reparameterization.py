@@ -1,5 +1,359 @@
 """The numbered equations of the chapter "reparameterization" and their checks."""
 
-from bnn_tutorial.derivations.identity import Identity
+import functools
+import math
 
-IDENTITIES: tuple[Identity, ...] = ()
+import mpmath
+import sympy
+import torch
+import torch.nn.functional as F
+
+from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
+from bnn_tutorial.layers import BayesianConv2d, BayesianLinear, inverse_softplus
+from bnn_tutorial.prediction import predict
+from bnn_tutorial.randomness import seeded
+
+mu, w, t, b = sympy.symbols("mu w t b", real=True)
+epsilon = sympy.Symbol("epsilon", real=True)
+sigma = sympy.Symbol("sigma", positive=True)
+LOG_DENSITY = -sympy.log(sigma * sympy.sqrt(2 * sympy.pi)) - (w - mu) ** 2 / (2 * sigma**2)
+
+
+def noise_mean(expression: sympy.Expr, *noises: sympy.Symbol) -> sympy.Expr:
+    """Return the mean of a polynomial in independent standard normal variables."""
+    polynomial = sympy.Poly(sympy.expand(expression), *(noises or (epsilon,)))
+    return sum(
+        coefficient * math.prod(0 if power % 2 else sympy.factorial2(power - 1) for power in powers)
+        for powers, coefficient in polynomial.terms()
+    )
+
+
+def noise_variance(expression: sympy.Expr, *noises: sympy.Symbol) -> sympy.Expr:
+    """Return the variance of a polynomial in independent standard normal variables."""
+    return noise_mean(expression**2, *noises) - noise_mean(expression, *noises) ** 2
+
+
+def density_integral(expression: sympy.Expr) -> sympy.Expr:
+    """Return the integral of ``expression`` in w against the density of N(mu, sigma^2)."""
+    integrand = (expression * sympy.exp(LOG_DENSITY)).subs(w, mu + sigma * epsilon) * sigma
+    return sympy.integrate(sympy.expand(integrand), (epsilon, -sympy.oo, sympy.oo))
+
+
+# Change of variables
+
+
+def _reparameterize_density():
+    distribution_of_noise = (1 + sympy.erf(t / sympy.sqrt(2))) / 2
+    return sympy.diff(distribution_of_noise.subs(t, (w - mu) / sigma), w), sympy.exp(LOG_DENSITY)
+
+
+# Two gradients of an expectation
+
+
+def _score_function(parameter, f):
+    score = sympy.diff(LOG_DENSITY, parameter)
+    mean = noise_mean(f.subs(w, mu + sigma * epsilon))
+    return sympy.diff(mean, parameter), density_integral(f * score)
+
+
+def _score_function_of_a_step():
+    mean, std, threshold = mpmath.mpf("0.3"), mpmath.mpf("0.8"), mpmath.mpf(1)
+
+    def weighted_score(value):
+        return mpmath.npdf(value, mean, std) * (value - mean) / std**2
+
+    return (
+        mpmath.quad(weighted_score, [threshold, 3, 6, mpmath.inf]),
+        mpmath.diff(lambda shifted: 1 - mpmath.ncdf(threshold, shifted, std), mean),
+    )
+
+
+def _pathwise(parameter):
+    drawn = mu + sigma * epsilon
+    left = sympy.diff(density_integral(w**4), parameter)
+    return left, noise_mean(4 * drawn**3 * sympy.diff(drawn, parameter))
+
+
+def _pathwise_of_a_sine(parameter):
+    mean, std = 0.7, 0.9
+    # E[sin(mu + sigma epsilon)] is the imaginary part of a normal's characteristic function.
+    closed_form = sympy.exp(-(sigma**2) / 2) * sympy.sin(mu)
+    slope = 1 if parameter is mu else epsilon
+    integrand = sympy.lambdify(
+        epsilon,
+        sympy.cos(mean + std * epsilon) * slope * sympy.exp(-(epsilon**2) / 2),
+        "mpmath",
+    )
+    integral = mpmath.quad(integrand, [-mpmath.inf, -2, 0, 2, mpmath.inf])
+    return integral / mpmath.sqrt(2 * mpmath.pi), sympy.diff(closed_form, parameter).subs(
+        {mu: mean, sigma: std}
+    )
+
+
+def _variance_pathwise():
+    return noise_variance(2 * (mu + sigma * epsilon)), 4 * sigma**2
+
+
+def _variance_score():
+    draw = (mu + sigma * epsilon) ** 2 * epsilon / sigma
+    return noise_variance(draw), mu**4 / sigma**2 + 14 * mu**2 + 15 * sigma**2
+
+
+def _baseline():
+    score = sympy.diff(LOG_DENSITY, mu)
+    return density_integral((w**3 - b) * score), sympy.diff(density_integral(w**3), mu)
+
+
+def _dimension(d, with_baseline):
+    noises = sympy.symbols(f"epsilon1:{d + 1}", real=True)
+    mean_square = mu**2 + sigma**2
+    baseline = d * mean_square if with_baseline else 0
+    f = sum((mu + sigma * noise) ** 2 for noise in noises)
+    formula = (4 * d + 4) * mu**2 + (2 * d + 8) * sigma**2
+    if not with_baseline:
+        formula += 4 * d * mean_square + d**2 * mean_square**2 / sigma**2
+    return noise_variance((f - baseline) * noises[0] / sigma, *noises), formula
+
+
+# Softplus
+
+rho = sympy.Symbol("rho", real=True)
+SOFTPLUS = sympy.log(1 + sympy.exp(rho))
+
+
+def _softplus_inverse():
+    return sympy.exp(SOFTPLUS) * (1 - sympy.exp(-SOFTPLUS)), sympy.exp(rho)
+
+
+def _softplus_slope():
+    return sympy.diff(SOFTPLUS, rho), 1 - sympy.exp(-SOFTPLUS)
+
+
+def _softplus_round_trip():
+    std = 0.05
+    return F.softplus(torch.tensor(inverse_softplus(std), dtype=torch.float64)).item(), std
+
+
+# Local reparameterization
+
+
+def _local_generating_function():
+    x, means = sympy.symbols("x1:4", real=True), sympy.symbols("mu1:5", real=True)
+    stds = sympy.symbols("sigma1:5", positive=True)
+    inputs = (*x, sympy.Integer(1))
+    noise_mgf = sympy.simplify(
+        sympy.integrate(
+            sympy.exp(t * epsilon - epsilon**2 / 2) / sympy.sqrt(2 * sympy.pi),
+            (epsilon, -sympy.oo, sympy.oo),
+        )
+    )
+    product = sympy.prod(
+        sympy.exp(t * x_i * m) * noise_mgf.subs(t, t * x_i * s)
+        for x_i, m, s in zip(inputs, means, stds, strict=True)
+    )
+    mean = sum(x_i * m for x_i, m in zip(inputs, means, strict=True))
+    variance = sum(x_i**2 * s**2 for x_i, s in zip(inputs, stds, strict=True))
+    return product, sympy.exp(t * mean + t**2 * variance / 2)
+
+
+@functools.cache
+def _weight_draws():
+    """A layer of the ``weight`` estimator, two inputs, and 4,000 outputs there: (S, 2)."""
+    generator = torch.Generator().manual_seed(3)
+    inputs = torch.randn(2, 6, generator=generator)
+    with seeded(3):
+        layer = BayesianLinear(6, 1, estimator="weight", init_std=0.4)
+    return layer, inputs, predict(layer, inputs, 4_000, seed=4).samples.squeeze(-1)
+
+
+def _local_mean():
+    layer, inputs, draws = _weight_draws()
+    return draws[:, 0], (inputs[0] @ layer.weight_mean[0] + layer.bias_mean[0]).item()
+
+
+def _formula_variance(layer, inputs):
+    return (inputs.square() @ layer.weight_std[0].square() + layer.bias_std[0].square()).item()
+
+
+def _local_moment(power, factor):
+    layer, inputs, draws = _weight_draws()
+    mean = (inputs[0] @ layer.weight_mean[0] + layer.bias_mean[0]).item()
+    variance = _formula_variance(layer, inputs[0])
+    return (draws[:, 0] - mean).detach() ** power, factor * variance ** (power // 2)
+
+
+def _gradient_noise():
+    size = 4
+    covariance = sympy.Matrix(
+        size, size, lambda i, j: sympy.Symbol(f"c{min(i, j)}{max(i, j)}", real=True)
+    )
+    average = sympy.Matrix([[sympy.Rational(1, size)] * size])
+    pairs = [(i, j) for i in range(size) for j in range(size) if i != j]
+    mean_variance = covariance.trace() / size
+    mean_covariance = sum(covariance[pair] for pair in pairs) / sympy.Integer(len(pairs))
+    formula = mean_variance / size + (1 - sympy.Rational(1, size)) * mean_covariance
+    return (average * covariance * average.T)[0], formula
+
+
+def _shared_draw_linear():
+    layer, inputs, draws = _weight_draws()
+    centred = draws - (inputs @ layer.weight_mean[0] + layer.bias_mean[0]).detach()
+    covariance = (layer.weight_std[0].square() * inputs[0] * inputs[1]).sum()
+    return centred.prod(dim=1), (covariance + layer.bias_std[0].square()).item()
+
+
+def _shared_draw_convolution():
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(1, 1, 5, 6, generator=generator, dtype=torch.float64)
+    with seeded(5):
+        layer = BayesianConv2d(1, 1, 3, padding=1, init_std=0.3, dtype=torch.float64)
+    first, second = 8, 15
+    with torch.no_grad():
+        layer.weight_rho.add_(torch.randn(1, 1, 3, 3, generator=generator, dtype=torch.float64))
+        std = torch.cat([layer.weight_std.flatten(), layer.bias_std])
+
+    def output(parameters):
+        kernel = parameters[:9].view(1, 1, 3, 3)
+        return layer.linear_map(image, kernel, parameters[9:]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(output, torch.zeros(10, dtype=torch.float64))
+    patches = F.unfold(image, 3, padding=1)[0]
+    formula = (std[:9].square() * patches[:, first] * patches[:, second]).sum() + std[9] ** 2
+    return (jacobian @ std.square().diag() @ jacobian.T)[first, second], formula
+
+
+def _local_correlation():
+    layer, inputs, _ = _weight_draws()
+    with seeded(3):
+        local = BayesianLinear(6, 1, estimator="local", init_std=0.4)
+    local.load_state_dict(layer.state_dict())
+    draws = predict(local, inputs, 4_000, seed=6).samples.squeeze(-1)
+    return (draws - (inputs @ layer.weight_mean[0] + layer.bias_mean[0]).detach()).prod(dim=1), 0.0
+
+
+IDENTITIES: tuple[Identity, ...] = (
+    Identity(
+        "eq-reparameterize",
+        "reparameterization",
+        "Gaussian from standard noise",
+        r"w = \mu + \sigma\epsilon, \quad \epsilon \sim \mathcal N(0, 1)"
+        r"\quad\Longrightarrow\quad w \sim \mathcal N(\mu, \sigma^2)",
+        (
+            symbolic(
+                "slope of the distribution function of w, and the density of N(μ, σ²)",
+                _reparameterize_density,
+            ),
+        ),
+    ),
+    Identity(
+        "eq-score-function",
+        "reparameterization",
+        "Score-function gradient",
+        r"\frac{\partial}{\partial\theta}\, \mathbb E_{q_\theta}[f(w)] = \mathbb E_{q_\theta}"
+        r"\left[f(w)\, \frac{\partial}{\partial\theta} \log q_\theta(w)\right]",
+        (
+            symbolic("θ = μ, f(w) = w³", lambda: _score_function(mu, w**3)),
+            symbolic("θ = σ, f(w) = w⁴", lambda: _score_function(sigma, w**4)),
+            quadrature("θ = μ, f a step at 1, which has no slope", _score_function_of_a_step),
+        ),
+    ),
+    Identity(
+        "eq-pathwise",
+        "reparameterization",
+        "Pathwise gradient",
+        r"\frac{\partial}{\partial\mu}\, \mathbb E[f(w)] = \mathbb E[f'(w)], \qquad"
+        r"\frac{\partial}{\partial\sigma}\, \mathbb E[f(w)] = \mathbb E[\epsilon\, f'(w)]",
+        (
+            symbolic("by μ, f(w) = w⁴", lambda: _pathwise(mu)),
+            symbolic("by σ, f(w) = w⁴", lambda: _pathwise(sigma)),
+            quadrature("by μ, f(w) = sin w", lambda: _pathwise_of_a_sine(mu)),
+            quadrature("by σ, f(w) = sin w", lambda: _pathwise_of_a_sine(sigma)),
+        ),
+    ),
+    Identity(
+        "eq-gradient-variances",
+        "reparameterization",
+        "Variances of the two gradients of w²",
+        r"\operatorname{Var}[2w] = 4\sigma^2, \qquad"
+        r"\operatorname{Var}\left[\frac{\epsilon}{\sigma}\, w^2\right] ="
+        r"\frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2",
+        (
+            symbolic("pathwise, from the moments of the noise", _variance_pathwise),
+            symbolic("score function, from the moments of the noise", _variance_score),
+        ),
+    ),
+    Identity(
+        "eq-baseline",
+        "reparameterization",
+        "Baseline",
+        r"\mathbb E_q\left[(f(w) - b)\, \frac{\partial}{\partial\mu} \log q(w)\right] ="
+        r"\frac{\partial}{\partial\mu}\, \mathbb E_q[f(w)]",
+        (symbolic("f(w) = w³ and any b, by integration", _baseline),),
+    ),
+    Identity(
+        "eq-dimension",
+        "reparameterization",
+        "Variance of the score function in d dimensions",
+        r"\begin{aligned}"
+        r"\operatorname{Var}_{b = dm} &= (4d + 4)\,\mu^2 + (2d + 8)\,\sigma^2 \\"
+        r"\operatorname{Var}_{b = 0} &= \operatorname{Var}_{b = dm} + 4dm +"
+        r"\frac{d^2 m^2}{\sigma^2}"
+        r"\end{aligned}",
+        tuple(
+            symbolic(f"d = {d}, {name} baseline", functools.partial(_dimension, d, with_baseline))
+            for with_baseline, name in ((True, "with"), (False, "without"))
+            for d in (1, 3)
+        ),
+    ),
+    Identity(
+        "eq-softplus",
+        "reparameterization",
+        "Softplus, its inverse and its slope",
+        r"\sigma = \log(1 + e^\rho), \qquad \rho = \sigma + \log(1 - e^{-\sigma}), \qquad"
+        r"\frac{d\sigma}{d\rho} = 1 - e^{-\sigma}",
+        (
+            symbolic("the inverse of softplus(ρ), and ρ (exponentials)", _softplus_inverse),
+            symbolic("slope by differentiation, and the formula", _softplus_slope),
+            exact("softplus of the package's inverse at 0.05, and 0.05", _softplus_round_trip),
+        ),
+    ),
+    Identity(
+        "eq-local",
+        "reparameterization",
+        "Local reparameterization",
+        r"a = \sum_i x_i w_i + w_0 \;\sim\; \mathcal N\Big("
+        r"\sum_i x_i \mu_i + \mu_0,\; \sum_i x_i^2 \sigma_i^2 + \sigma_0^2\Big)",
+        (
+            symbolic(
+                "moment generating functions, three inputs and a bias", _local_generating_function
+            ),
+            monte_carlo("mean of a layer that draws weights", _local_mean),
+            monte_carlo("variance of a layer that draws weights", lambda: _local_moment(2, 1)),
+            monte_carlo(
+                "its fourth central moment, and 3 variances squared", lambda: _local_moment(4, 3)
+            ),
+        ),
+    ),
+    Identity(
+        "eq-gradient-noise",
+        "reparameterization",
+        "Noise of a batch's gradient",
+        r"\operatorname{Var}\Big[\frac1B \sum_{n=1}^{B} g_n\Big] ="
+        r"\frac{V}{B} + \Big(1 - \frac1B\Big)\, C",
+        (symbolic("any covariance matrix of four gradients", _gradient_noise),),
+    ),
+    Identity(
+        "eq-shared-draw",
+        "reparameterization",
+        "Covariance through a shared draw",
+        r"\operatorname{Cov}[a(x), a(x')] = \sum_i \sigma_i^2\, x_i\, x_i' + \sigma_0^2",
+        (
+            monte_carlo("two inputs of a layer that draws weights", _shared_draw_linear),
+            monte_carlo("the same under local draws, and 0", _local_correlation),
+            exact(
+                "two pixels of a convolution: Jacobian, and patches in the formula",
+                _shared_draw_convolution,
+            ),
+        ),
+    ),
+)
