@@ -28,8 +28,8 @@ lint: .venv/installed ## Check the code and the notebooks with ruff
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
-	{ head -1 requirements.txt && _build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
-		--no-header --no-emit-index-url --no-emit-find-links pyproject.toml; } > _build/requirements.txt
+	{ head -1 requirements.txt && _build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--all-extras --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; } > _build/requirements.txt
 	mv _build/requirements.txt requirements.txt
 
 clean: ## Remove the built site, the execution cache and the environment
