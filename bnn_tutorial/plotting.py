@@ -131,8 +131,8 @@ def plot_images(images: Tensor, titles: Sequence[str] | None = None, *, columns:
     figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=(1.15 * columns, 1.4 * rows))
     for ax in axes.flat:
         ax.set_axis_off()
-    for index, (ax, image) in enumerate(zip(axes.flat, images.cpu(), strict=False)):
-        ax.imshow(image.squeeze(0) if image.ndim == 3 else image, vmin=0, vmax=1)
+    for index, (ax, image) in enumerate(zip(axes.flat, images.cpu().numpy(), strict=False)):
+        ax.imshow(image.reshape(image.shape[-2:]), vmin=0, vmax=1)
         if titles is not None:
             ax.set_title(titles[index], fontsize=9)
     return figure

@@ -257,12 +257,15 @@ def test_one_draw_of_the_weights_serves_the_whole_batch():
 
 def test_posterior_mean_gives_every_layer_back_as_it_was():
     model = nn.Sequential(bt.BayesianLinear(2, 2), nn.ReLU(), bt.BayesianLinear(2, 2))
-    with pytest.raises(RuntimeError), bt.posterior_mean(model):
+    layers = bt.bayesian_layers(model)
+    with bt.posterior_mean(model):
         with bt.posterior_mean(model[0]):
             pass
-        assert [layer.sampling for layer in bt.bayesian_layers(model)] == [False, False]
-        raise RuntimeError
-    assert [layer.sampling for layer in bt.bayesian_layers(model)] == [True, True]
+        assert [layer.sampling for layer in layers] == [False, False]
+    assert [layer.sampling for layer in layers] == [True, True]
+    with pytest.raises(RuntimeError), bt.posterior_mean(model):
+        model(torch.zeros(1, 3))
+    assert [layer.sampling for layer in layers] == [True, True]
 
 
 @pytest.mark.parametrize(

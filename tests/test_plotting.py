@@ -19,7 +19,7 @@ def close_figures():
 
 
 def test_a_band_is_filled_between_its_edges_and_labelled():
-    figure, ax = plt.subplots()
+    _, ax = plt.subplots()
     x = torch.linspace(0, 1, 5)[:, None]
     plotting.plot_band(ax, x, (x - 1, x + 2), label="epistemic, 3 standard deviations")
     vertices = ax.collections[0].get_paths()[0].vertices

@@ -18,8 +18,7 @@ def test_a_seed_repeats_and_the_outside_does_not_notice():
 def test_the_generator_comes_back_after_an_error():
     before = torch.get_rng_state()
     with pytest.raises(RuntimeError), bt.seeded(1):
-        torch.randn(3)
-        raise RuntimeError
+        torch.randn(3) @ torch.randn(4)
     assert torch.equal(torch.get_rng_state(), before)
 
 

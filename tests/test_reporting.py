@@ -36,5 +36,5 @@ def test_a_live_notebook_shows_name_and_value(displayed):
 
 
 def test_other_values_are_errors(displayed):
-    with pytest.raises(TypeError, match="share=.*expected a number or a string"):
+    with pytest.raises(TypeError, match=r"share=.*expected a number or a string"):
         bt.glue(share=[1, 2])

@@ -28,20 +28,20 @@ def test_fit_finds_the_best_mean_field_posterior_of_a_linear_model(estimator):
     with bt.seeded(0):
         layer = bt.BayesianLinear(1, 1, prior=Normal(0.0, prior_std), estimator=estimator)
     likelihood = bt.GaussianLikelihood(noise_std, learn=False)
-    for learning_rate, epochs in ((0.03, 1000), (0.002, 2000)):
+    for learning_rate in (0.03, 0.003, 0.0003):
         bt.fit(
             layer,
             data,
             likelihood,
-            epochs=epochs,
+            epochs=1000,
             learning_rate=learning_rate,
             seed=1,
             progress=False,
         )
     found_mean = torch.stack([layer.weight_mean.flatten(), layer.bias_mean]).flatten().double()
     found_std = torch.stack([layer.weight_std.flatten(), layer.bias_std]).flatten().double()
-    # Adam's last steps wander by about its learning rate.
-    assert ((found_mean - mean).abs() < 0.01).all()
+    # A tenth of a posterior standard deviation is several times what the last steps wander.
+    assert ((found_mean - mean).abs() < 0.1 * std).all()
     assert ((found_std / std - 1).abs() < 0.1).all()
 
 
@@ -120,7 +120,7 @@ def test_history_names_what_it_has():
     assert history.epochs("loss") == [1, 2, 3]
     loss = [n + k / 40 for n, k in zip(history["nll"], history["kl"], strict=True)]
     assert history["loss"] == pytest.approx(loss, rel=1e-5)
-    with pytest.raises(KeyError, match="'accuracy' was not recorded.*kl, loss, nll"):
+    with pytest.raises(KeyError, match=r"'accuracy' was not recorded.*kl, loss, nll"):
         history["accuracy"]
 
 
