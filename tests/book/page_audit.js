@@ -68,7 +68,8 @@
     const text = texts.currentNode.data.trim();
     const node = texts.currentNode.parentElement;
     if (!text || node.closest("script, style, noscript, template, svg") || !visible(node)) continue;
-    if (!node.closest("code, pre") && /\$\$|\\\(|\\\[|\\begin\{/.test(text))
+    // Sphinx quotes the sources where it lists what a search found.
+    if (!node.closest("code, pre, #search-results") && /\$\$|\\\(|\\\[|\\begin\{/.test(text))
       found["raw or broken mathematics"].push(text.slice(0, 80));
     const style = getComputedStyle(node);
     const behind = background(node);
