@@ -15,9 +15,15 @@ NUMBERED = re.compile(
 )
 
 
+def without_spaces(formula: str) -> str:
+    """The formula without the white space that TeX ignores, which is all but that of `\\log x`."""
+    spaces = re.compile(r"(\\[A-Za-z]+)\s+(?=[A-Za-z])|\s+")
+    return spaces.sub(lambda match: f"{match[1]} " if match[1] else "", formula)
+
+
 def identities() -> list[tuple[str, str, str]]:
     """Chapter, label and formula of every identity."""
-    return [(i.chapter, i.label, " ".join(i.formula.split())) for i in IDENTITIES.values()]
+    return [(i.chapter, i.label, without_spaces(i.formula)) for i in IDENTITIES.values()]
 
 
 def text(path: Path) -> str:
@@ -38,7 +44,7 @@ def sources(root) -> dict[str, str]:
 def equations(sources) -> list[tuple[str, str, str]]:
     """Chapter, label and formula of every labelled equation."""
     return sorted(
-        (name, label, " ".join(formula.split()))
+        (name, label, without_spaces(formula))
         for name, source in sources.items()
         for formula, label in LABELLED.findall(source)
     )
