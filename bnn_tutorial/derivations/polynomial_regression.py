@@ -247,9 +247,11 @@ IDENTITIES = (
     identity(
         "eq-poly-recipe",
         "The likelihood inside the recipe",
-        r"""\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} =
-\beta \left[ \frac1N \sum_n -\log \mathcal N\!\left(y_n; f_n, \tfrac{\beta}{2}\right)
-+ \frac{\mathrm{KL}}{N} - \frac12 \log(\pi \beta) \right]""",
+        r"""\begin{aligned}
+&\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} \\
+&\qquad = \beta \left[ \mathrm{NLL}_{\beta/2} + \frac{\mathrm{KL}}{N}
+- \frac12 \log(\pi \beta) \right]
+\end{aligned}""",
         symbolic(
             "both sides for three data",
             lambda: (
@@ -276,17 +278,22 @@ IDENTITIES = (
     identity(
         "eq-poly-tempered",
         "The recipe at a known noise",
-        r"""\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} =
-2 s^2 \left[ \mathrm{NLL} + \lambda\, \frac{\mathrm{KL}}{N} - \frac12 \log(2 \pi s^2) \right],
-\qquad \lambda = \frac{\beta}{2 s^2}""",
+        r"""\begin{aligned}
+&\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} \\
+&\qquad = 2 s^2 \left[ \mathrm{NLL}_{s^2} + \lambda\, \frac{\mathrm{KL}}{N}
+- \frac12 \log(2 \pi s^2) \right],
+\quad \lambda = \frac{\beta}{2 s^2}
+\end{aligned}""",
         symbolic("both sides for three data", tempered_sides),
     ),
     identity(
         "eq-poly-copies",
         "A weighted KL counts the data again",
-        r"""-\mathbb E_q \sum_n \log p(y_n \mid w) + \lambda\, \mathrm{KL}(q \,\|\, p)
-= \lambda\, \mathrm{KL}(q \,\|\, p_\lambda) + \text{constant},
-\qquad p_\lambda(w) \propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}""",
+        r"""\begin{aligned}
+-\mathbb E_q \sum_n \log p(y_n \mid w) + \lambda\, \mathrm{KL}(q \,\|\, p)
+&= \lambda\, \mathrm{KL}(q \,\|\, p_\lambda) + \text{constant}, \\
+p_\lambda(w) &\propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
+\end{aligned}""",
         quadrature(
             "the objective of one q minus that of another: a coin", weighted_objective_differences
         ),
