@@ -236,7 +236,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-reparameterize",
         "reparameterization",
         "Gaussian from standard noise",
-        r"w = \mu + \sigma\epsilon, \quad \epsilon \sim \mathcal N(0, 1)"
+        r"w = \mu + \sigma\epsilon, \quad \epsilon \sim \mathcal N(0, 1) "
         r"\quad\Longrightarrow\quad w \sim \mathcal N(\mu, \sigma^2)",
         (
             symbolic(
@@ -261,7 +261,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-pathwise",
         "reparameterization",
         "Pathwise gradient",
-        r"\frac{\partial}{\partial\mu}\, \mathbb E[f(w)] = \mathbb E[f'(w)], \qquad"
+        r"\frac{\partial}{\partial\mu}\, \mathbb E[f(w)] = \mathbb E[f'(w)], \qquad "
         r"\frac{\partial}{\partial\sigma}\, \mathbb E[f(w)] = \mathbb E[\epsilon\, f'(w)]",
         (
             symbolic("by μ, f(w) = w⁴", lambda: _pathwise(mu)),
@@ -274,8 +274,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-gradient-variances",
         "reparameterization",
         "Variances of the two gradients of w²",
-        r"\operatorname{Var}[2w] = 4\sigma^2, \qquad"
-        r"\operatorname{Var}\left[\frac{\epsilon}{\sigma}\, w^2\right] ="
+        r"\operatorname{Var}[2w] = 4\sigma^2, \qquad "
+        r"\operatorname{Var}\left[\frac{\epsilon}{\sigma}\, w^2\right] = "
         r"\frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2",
         (
             symbolic("pathwise, from the moments of the noise", _variance_pathwise),
@@ -286,7 +286,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-baseline",
         "reparameterization",
         "Baseline",
-        r"\mathbb E_q\left[(f(w) - b)\, \frac{\partial}{\partial\mu} \log q(w)\right] ="
+        r"\mathbb E_q\left[(f(w) - b)\, \frac{\partial}{\partial\mu} \log q(w)\right] = "
         r"\frac{\partial}{\partial\mu}\, \mathbb E_q[f(w)]",
         (symbolic("f(w) = w³ and any b, by integration", _baseline),),
     ),
@@ -294,10 +294,10 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-dimension",
         "reparameterization",
         "Variance of the score function in d dimensions",
-        r"\begin{aligned}"
-        r"\operatorname{Var}_{b = dm} &= (4d + 4)\,\mu^2 + (2d + 8)\,\sigma^2 \\"
-        r"\operatorname{Var}_{b = 0} &= \operatorname{Var}_{b = dm} + 4dm +"
-        r"\frac{d^2 m^2}{\sigma^2}"
+        r"\begin{aligned} "
+        r"\operatorname{Var}_{b = dm} &= (4d + 4)\,\mu^2 + (2d + 8)\,\sigma^2 \\ "
+        r"\operatorname{Var}_{b = 0} &= \operatorname{Var}_{b = dm} + 4dm + "
+        r"\frac{d^2 m^2}{\sigma^2} "
         r"\end{aligned}",
         tuple(
             symbolic(f"d = {d}, {name} baseline", functools.partial(_dimension, d, with_baseline))
@@ -309,7 +309,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-softplus",
         "reparameterization",
         "Softplus, its inverse and its slope",
-        r"\sigma = \log(1 + e^\rho), \qquad \rho = \sigma + \log(1 - e^{-\sigma}), \qquad"
+        r"\sigma = \log(1 + e^\rho), \qquad \rho = \sigma + \log(1 - e^{-\sigma}), \qquad "
         r"\frac{d\sigma}{d\rho} = 1 - e^{-\sigma}",
         (
             symbolic("the inverse of softplus(ρ), and ρ (exponentials)", _softplus_inverse),
@@ -338,7 +338,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-gradient-noise",
         "reparameterization",
         "Noise of a batch's gradient",
-        r"\operatorname{Var}\Big[\frac1B \sum_{n=1}^{B} g_n\Big] ="
+        r"\operatorname{Var}\Big[\frac1B \sum_{n=1}^{B} g_n\Big] = "
         r"\frac{V}{B} + \Big(1 - \frac1B\Big)\, C",
         (symbolic("any covariance matrix of four gradients", _gradient_noise),),
     ),
