@@ -21,6 +21,8 @@ __all__ = ["IDENTITIES", "CheckTable", "Identity", "IdentityError", "check"]
 def check(*labels: str) -> CheckTable:
     """Run the checks of the equations with these labels, of all without any, as a table.
 
+    The table of a few labels is folded, since it stands beside the text; that of all is open.
+
     Raises:
         KeyError: a label is no identity's.
         IdentityError: a check fails.
@@ -28,4 +30,5 @@ def check(*labels: str) -> CheckTable:
     unknown = [label for label in labels if label not in IDENTITIES]
     if unknown:
         raise KeyError(f"labels={unknown}: no such identity; expected some of {[*IDENTITIES]}")
-    return CheckTable([IDENTITIES[label] for label in labels or IDENTITIES])
+    identities = [IDENTITIES[label] for label in labels or IDENTITIES]
+    return CheckTable(identities, folded=bool(labels))

@@ -134,13 +134,14 @@ class IdentityError(AssertionError):
 
 
 class CheckTable:
-    """The checks of some identities, run, as a table for a notebook.
+    """The checks of some identities, run, as a table for a notebook, folded or open.
 
     Raises:
         IdentityError: a check fails; the message names the equation, the check and both sides.
     """
 
-    def __init__(self, identities: Sequence[Identity]):
+    def __init__(self, identities: Sequence[Identity], *, folded: bool = False):
+        self.folded = folded
         self.rows = [
             (identity, check, check.run()) for identity in identities for check in identity.checks
         ]
@@ -159,8 +160,11 @@ class CheckTable:
         )
 
     def _repr_html_(self) -> str:
+        names = ", ".join(dict.fromkeys(html.escape(row[0].name) for row in self.rows))
         lines = [
-            '<div class="check-table mathjax_process"><table>',
+            f'<details class="check-table mathjax_process"{"" if self.folded else " open"}>',
+            f"<summary>✓ Verified by {len(self.rows)} checks: {names}</summary>",
+            '<div class="check-table-scroll"><table>',
             "<thead><tr><th>Equation</th><th>What is compared</th><th>How</th><th>Result</th></tr>",
             "</thead><tbody>",
         ]
@@ -180,11 +184,11 @@ class CheckTable:
                 f"<td>✓ {html.escape(_verdict(check, outcome))}</td></tr>"
             )
             previous = identity
-        lines.append("</tbody></table></div>")
+        lines.append("</tbody></table></div></details>")
         return "\n".join(lines)
 
 
 def _verdict(check: Check, outcome: Outcome) -> str:
     if check.method == "symbolic":
         return "identical"
-    return f"{outcome.left} = {outcome.right} within {outcome.tolerance:.1g}"
+    return f"{outcome.left} ≈ {outcome.right} within {outcome.tolerance:.1g}"

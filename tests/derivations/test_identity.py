@@ -56,11 +56,20 @@ def identity(*checks):
 def test_a_table_shows_every_check():
     table = CheckTable([identity(*RIGHT.values())])
     html = table._repr_html_()
-    assert html.count("✓") == len(RIGHT)
+    assert html.count("<td>✓") == len(RIGHT)
+    assert "Verified by 4 checks: test &lt; name" in html
     assert 'rowspan="4"' in html
     assert 'href="chapter.html#equation-eq-test"' in html
     assert "test &lt; name" in html
-    assert "eq-test: thirds (exact arithmetic): 0.333333 = 0.333333" in repr(table)
+    assert "eq-test: thirds (exact arithmetic): 0.333333 ≈ 0.333333" in repr(table)
+
+
+def test_a_folded_table_still_runs_its_checks():
+    assert "<details class=" in CheckTable([identity(RIGHT["exact"])], folded=True)._repr_html_()
+    assert " open>" not in CheckTable([identity(RIGHT["exact"])], folded=True)._repr_html_()
+    assert " open>" in CheckTable([identity(RIGHT["exact"])])._repr_html_()
+    with pytest.raises(IdentityError):
+        CheckTable([identity(WRONG["exact"])], folded=True)
 
 
 def test_a_table_with_a_failing_check_is_an_error_that_names_it():
