@@ -79,7 +79,7 @@ def gaussian_mean_fit():
 
 
 def gaussian_mean_evidence():
-    """eq-elbo-evidence, in the sums T and Q."""
+    """log p(D) of the Gaussian mean, in the sums T and Q."""
     shrunk = SIGMA_PRIOR**2 * TOTAL**2 / (NOISE**2 + COUNT * SIGMA_PRIOR**2)
     return (
         -COUNT * sympy.log(2 * sympy.pi * NOISE**2) / 2
@@ -251,7 +251,7 @@ def fit_draws():
 
 
 def evidence_value():
-    """eq-elbo-evidence for five data, noise 1.5 and a prior of width 2."""
+    """The same for five data, noise 1.5 and a prior of width 2."""
     values = {SIGMA_PRIOR: 2, NOISE: 1.5, COUNT: 5}
     sums = {TOTAL: DATA.sum().item(), SQUARES: DATA.square().sum().item()}
     return float(gaussian_mean_evidence().subs(values | sums))
@@ -307,8 +307,8 @@ KL = Identity(
     "eq-kl",
     "kl_and_elbo",
     "The KL divergence",
-    r"\mathrm{KL}(q \,\|\, p) = \mathbb E_{q}\left[\log\frac{q(w)}{p(w)}\right]"
-    r" = \int q(w)\, \log\frac{q(w)}{p(w)}\, dw",
+    r"\begin{aligned} \mathrm{KL}(q \,\|\, p) &= \mathbb E_{q}\left[\log\frac{q(w)}{p(w)}\right] \\"
+    r" &= \int q(w)\, \log\frac{q(w)}{p(w)}\, dw \end{aligned}",
     (
         monte_carlo(
             "Average of the log ratio over draws from q, against the integral",
@@ -325,8 +325,8 @@ GIBBS = Identity(
     "eq-kl-gibbs",
     "kl_and_elbo",
     "KL is not negative",
-    r"\mathrm{KL}(q \,\|\, p) = \mathbb E_{q}\left[\frac{p(w)}{q(w)} - 1"
-    r" - \log\frac{p(w)}{q(w)}\right] \ge 0",
+    r"\begin{aligned} \mathrm{KL}(q \,\|\, p) &= \mathbb E_{q}\big[r - 1 - \log r\big] \ge 0, \\"
+    r" r &= p(w) / q(w) \end{aligned}",
     (
         quadrature("The rewritten average, against the definition", gibbs_integral),
         symbolic("r - 1 - log r has its only stationary point at r = 1", tangent),
@@ -338,9 +338,10 @@ MOMENTS = Identity(
     "eq-kl-moments",
     "kl_and_elbo",
     "The forward fit matches moments",
-    r"\mathrm{KL}\big(p \,\|\, \mathcal N(\mu, \sigma^2)\big) ="
-    r" \mathrm{KL}\big(p \,\|\, \mathcal N(m, v)\big) +"
-    r" \mathrm{KL}\big(\mathcal N(m, v) \,\|\, \mathcal N(\mu, \sigma^2)\big)",
+    r"\begin{aligned} & \mathrm{KL}\big(p \,\|\, \mathcal N(\mu, \sigma^2)\big) \\"
+    r" & \quad = \mathrm{KL}\big(p \,\|\, \mathcal N(m, v)\big) \\"
+    r" & \quad {} + \mathrm{KL}\big(\mathcal N(m, v) \,\|\, \mathcal N(\mu, \sigma^2)\big)"
+    r" \end{aligned}",
     (
         quadrature("Two peaks against a narrow Gaussian", lambda: moment_split(-1.0, 0.9)),
         quadrature("Two peaks against a wide Gaussian", lambda: moment_split(1.0, 3.0)),
@@ -351,8 +352,9 @@ GAUSSIAN = Identity(
     "eq-kl-gaussian",
     "kl_and_elbo",
     "KL between two Gaussians",
-    r"\mathrm{KL}\big(\mathcal N(\mu, \sigma^2) \,\|\, \mathcal N(\mu_p, \sigma_p^2)\big) ="
-    r" \log\frac{\sigma_p}{\sigma} + \frac{\sigma^2 + (\mu - \mu_p)^2}{2 \sigma_p^2} - \frac12",
+    r"\begin{aligned} & \mathrm{KL}\big(\mathcal N(\mu, \sigma^2) \,\|\,"
+    r" \mathcal N(\mu_p, \sigma_p^2)\big) \\ & \quad = \log\frac{\sigma_p}{\sigma}"
+    r" + \frac{\sigma^2 + (\mu - \mu_p)^2}{2 \sigma_p^2} - \frac12 \end{aligned}",
     (
         symbolic("Line 1: log of the two densities' ratio", lambda: (log_ratio(), line_1())),
         symbolic(
@@ -387,8 +389,10 @@ ELBO = Identity(
     "eq-elbo",
     "kl_and_elbo",
     "The evidence lower bound",
-    r"\begin{aligned} \mathrm{ELBO}(q) &= \mathbb E_{q}\big[\log p(D, w) - \log q(w)\big] \\ &="
-    r" \mathbb E_{q}\big[\log p(D \mid w)\big] - \mathrm{KL}\big(q(w) \,\|\, p(w)\big)"
+    r"\begin{aligned} & \mathrm{ELBO}(q) \\"
+    r" & \quad = \mathbb E_{q}\big[\log p(D, w) - \log q(w)\big] \\"
+    r" & \quad = \mathbb E_{q}\big[\log p(D \mid w)\big] \\"
+    r" & \qquad {} - \mathrm{KL}\big(q(w) \,\|\, p(w)\big)"
     r" \end{aligned}",
     (
         quadrature(
@@ -402,9 +406,12 @@ SPLIT = Identity(
     "eq-elbo-split",
     "kl_and_elbo",
     "The evidence in two parts",
-    r"\log p(D) = \mathrm{ELBO}(q) + \mathrm{KL}\big(q(w) \,\|\, p(w \mid D)\big)",
+    r"\begin{aligned} \log p(D) ={} & \mathrm{ELBO}(q) \\"
+    r" & + \mathrm{KL}\big(q(w) \,\|\, p(w \mid D)\big) \end{aligned}",
     (
-        symbolic("A Gaussian mean: sum of both parts, against the evidence", gaussian_mean_split),
+        symbolic("A Gaussian mean: sum of both parts, against its evidence", gaussian_mean_split),
+        exact("That evidence, against the data's joint Gaussian", evidence_by_joint_gaussian),
+        quadrature("That evidence, against the integral", evidence_by_quadrature),
         quadrature("A coin, which has no closed form", coin_split),
     ),
 )
@@ -413,8 +420,9 @@ FIT = Identity(
     "eq-elbo-fit",
     "kl_and_elbo",
     "The fit of a Gaussian mean",
-    r"\mathbb E_{q}\big[\log p(D \mid w)\big] = -\frac N2 \log(2\pi s^2)"
-    r" - \frac{1}{2 s^2} \sum_{n=1}^{N} \big[(y_n - \mu)^2 + \sigma^2\big]",
+    r"\begin{aligned} & \mathbb E_{q}\big[\log p(D \mid w)\big] = -\frac N2 \log(2\pi s^2) \\"
+    r" & \quad {} - \frac{1}{2 s^2} \sum_{n=1}^{N} \big[(y_n - \mu)^2 + \sigma^2\big]"
+    r" \end{aligned}",
     (
         symbolic(
             "One datum: the mean over q integrated",
@@ -427,26 +435,14 @@ FIT = Identity(
     ),
 )
 
-EVIDENCE = Identity(
-    "eq-elbo-evidence",
-    "kl_and_elbo",
-    "The evidence of a Gaussian mean",
-    r"\begin{aligned} \log p(D) ={} & -\frac N2 \log(2\pi s^2)"
-    r" - \frac12 \log\left(1 + \frac{N \sigma_p^2}{s^2}\right) \\"
-    r" & - \frac{1}{2 s^2} \left[\sum_n y_n^2"
-    r" - \frac{\sigma_p^2 \big(\sum_n y_n\big)^2}{s^2 + N \sigma_p^2}\right] \end{aligned}",
-    (
-        exact("The data's joint Gaussian in torch.distributions", evidence_by_joint_gaussian),
-        quadrature("Integral of likelihood times prior", evidence_by_quadrature),
-    ),
-)
-
 MINIBATCH = Identity(
     "eq-elbo-minibatch",
     "kl_and_elbo",
     "An epoch counts the KL once",
-    r"\sum_{b} B_b \left[\frac{1}{B_b} \sum_{n \in b} -\log p(y_n \mid x_n, w)"
-    r" + \frac{\mathrm{KL}}{N}\right] = -\sum_{n=1}^{N} \log p(y_n \mid x_n, w) + \mathrm{KL}",
+    r"\begin{aligned} & \sum_{b} B_b \left[\frac{1}{B_b} \sum_{n \in b} \ell_n"
+    r" + \frac{\mathrm{KL}}{N}\right] \\"
+    r" & \quad = \sum_{n=1}^{N} \ell_n + \mathrm{KL}, \\"
+    r" & \ell_n = \mathbb E_{q}\big[-\log p(y_n \mid x_n, w)\big] \end{aligned}",
     (
         exact("Batches of 2, 2 and 1 through elbo_loss", epoch),
         monte_carlo("Random batches of 2: N times the mean loss", random_batches),
@@ -457,8 +453,10 @@ TEMPERED = Identity(
     "eq-elbo-tempered",
     "kl_and_elbo",
     "What a KL weight other than 1 learns",
-    r"\mathbb E_{q}\big[-\log p(D \mid w)\big] + \lambda\, \mathrm{KL}\big(q(w) \,\|\, p(w)\big)"
-    r" = \lambda\, \mathrm{KL}\big(q \,\|\, q_\lambda\big) - \lambda \log Z_\lambda",
+    r"\begin{aligned} & \mathbb E_{q}\big[-\log p(D \mid w)\big] \\"
+    r" & \quad {} + \lambda\, \mathrm{KL}\big(q(w) \,\|\, p(w)\big) \\"
+    r" & = \lambda\, \mathrm{KL}\big(q(w) \,\|\, q_\lambda(w)\big) - \lambda \log Z_\lambda"
+    r" \end{aligned}",
     (
         quadrature("A coin with weight 0.2", lambda: coin_tempered(0.2)),
         quadrature("A coin with weight 5", lambda: coin_tempered(5.0)),
@@ -470,9 +468,9 @@ VARIANCE = Identity(
     "eq-kl-variance",
     "kl_and_elbo",
     "The noise of one draw",
-    r"\mathrm{Var}_{q}\left[\log\frac{q(w)}{p(w)}\right] ="
-    r" \frac12 \left(1 - \frac{\sigma^2}{\sigma_p^2}\right)^2"
-    r" + \frac{\sigma^2 (\mu - \mu_p)^2}{\sigma_p^4}",
+    r"\begin{aligned} \mathrm{Var}_{q}\left[\log\frac{q(w)}{p(w)}\right] ={} &"
+    r" \frac12 \left(1 - \frac{\sigma^2}{\sigma_p^2}\right)^2 \\"
+    r" & + \frac{\sigma^2 (\mu - \mu_p)^2}{\sigma_p^4} \end{aligned}",
     (
         symbolic(
             "Mean square deviation, integrated from the densities",
@@ -493,7 +491,6 @@ IDENTITIES: tuple[Identity, ...] = (
     ELBO,
     SPLIT,
     FIT,
-    EVIDENCE,
     MINIBATCH,
     TEMPERED,
     VARIANCE,
