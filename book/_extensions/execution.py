@@ -1,7 +1,8 @@
-"""Executed notebooks are kept, and used again until the package or its environment changes.
+"""Executed notebooks are kept until the package or its environment changes.
 
-jupyter-cache knows a notebook by its code cells alone. Here its folder is named by a digest of what
-those cells import, so that a change there executes every notebook again.
+jupyter-cache knows a notebook by its code cells alone. Here its folder is
+named by a digest of what those cells import, so that a change there executes
+every notebook again.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ from sphinx.config import Config
 
 def digest(root: Path) -> str:
     """A digest of the package's files and of the pinned requirements."""
-    files = [path for path in (root / "bnn_tutorial").rglob("*") if path.is_file()]
+    paths = (root / "bnn_tutorial").rglob("*")
+    files = [path for path in paths if path.is_file()]
     sources = [path for path in files if "__pycache__" not in path.parts]
     summary = hashlib.sha256()
     for path in [root / "requirements.txt", *sorted(sources)]:
@@ -24,7 +26,7 @@ def digest(root: Path) -> str:
 
 
 def choose_cache(app: Sphinx, config: Config) -> None:
-    """Point myst-nb at the cache of the present sources and remove the caches of earlier ones."""
+    """Use the cache of the present sources and remove those of earlier ones."""
     caches = Path(app.outdir).parent / "execution"
     current = caches / digest(Path(app.srcdir))
     for stale in set(caches.glob("*")) - {current}:

@@ -1,9 +1,10 @@
-"""Buttons that lead to the book's repository, where its address is known when the book is built.
+"""Buttons that lead to the book's repository, where its address is known.
 
-The address is the environment variable BNN_TUTORIAL_REPOSITORY or, without it, the git remote
-`origin` if that is on GitHub. Where it is known, every page has buttons for the repository and for
-an issue, and every notebook page one for Colab. Colab opens the copy of the notebook that the site
-publishes in its branch `gh-pages`, which begins by installing the package.
+The address is the environment variable BNN_TUTORIAL_REPOSITORY or, without
+it, the git remote `origin` if that is on GitHub. Where it is known, every
+page has buttons for the repository and for an issue, and every notebook page
+one for Colab. Colab opens the copy of the notebook that the site publishes in
+its branch `gh-pages`, which begins by installing the package.
 """
 
 import os
@@ -17,7 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
-GITHUB = re.compile(r"(?:https://|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+GITHUB = re.compile(
+    r"(?:https://|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?"
+)
 
 INSTALL = """\
 # On Colab: install the book's package. PyTorch and the package's other companions
@@ -29,15 +32,17 @@ if importlib.util.find_spec("bnn_tutorial") is None:
 
 
 def repository_address(root: Path) -> str | None:
-    """`https://github.com/OWNER/NAME`, or None where neither environment nor git names it."""
+    """`https://github.com/OWNER/NAME`, or None where nothing names it."""
     stated = os.environ.get("BNN_TUTORIAL_REPOSITORY", "")
     if stated and not GITHUB.fullmatch(stated):
         raise ConfigError(
-            f"BNN_TUTORIAL_REPOSITORY is {stated!r}; expected https://github.com/OWNER/NAME"
+            f"BNN_TUTORIAL_REPOSITORY is {stated!r}; "
+            "expected https://github.com/OWNER/NAME"
         )
     if not stated and shutil.which("git"):
         command = ["git", "-C", root, "remote", "get-url", "origin"]
-        stated = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        answer = subprocess.run(command, capture_output=True, text=True)
+        stated = answer.stdout.strip()
     match = GITHUB.fullmatch(stated)
     return f"https://github.com/{match[1]}" if match else None
 
@@ -52,12 +57,14 @@ def add_buttons(app: Sphinx, config: Config) -> None:
             "path_to_docs": "_sources",
             "use_repository_button": True,
             "use_issues_button": True,
-            "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+            "launch_buttons": {
+                "colab_url": "https://colab.research.google.com"
+            },
         }
 
 
 def add_install_cells(app: Sphinx, exception: Exception | None) -> None:
-    """Put the install cell before the first code cell of each notebook the site publishes."""
+    """Put the install cell before the first code of each published notebook."""
     address = app.config.repository_address
     if exception or not address or app.builder.format != "html":
         return
@@ -66,9 +73,12 @@ def add_install_cells(app: Sphinx, exception: Exception | None) -> None:
         if source.suffix == ".ipynb":
             notebook = nbformat.read(source, as_version=4)
             kinds = [cell.cell_type for cell in notebook.cells]
-            install = nbformat.v4.new_code_cell(INSTALL.format(address=address), id="install")
+            install = nbformat.v4.new_code_cell(
+                INSTALL.format(address=address)
+            )
             notebook.cells.insert(kinds.index("code"), install)
-            nbformat.write(notebook, Path(app.outdir, "_sources", f"{docname}.ipynb"))
+            published = Path(app.outdir, "_sources", f"{docname}.ipynb")
+            nbformat.write(notebook, published)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
