@@ -26,7 +26,7 @@ def digest(root: Path) -> str:
 
 
 def choose_cache(app: Sphinx, config: Config) -> None:
-    """Use the cache of the present sources and remove those of earlier ones."""
+    """Use the cache of the present sources; remove those of earlier ones."""
     caches = Path(app.outdir).parent / "execution"
     current = caches / digest(Path(app.srcdir))
     for stale in set(caches.glob("*")) - {current}:

@@ -23,8 +23,8 @@ GITHUB = re.compile(
 )
 
 INSTALL = """\
-# On Colab: install the book's package. PyTorch and the package's other companions
-# are already there and stay as they are.
+# On Colab: install the book's package. PyTorch and the package's other
+# companions are already there and stay as they are.
 import importlib.util
 
 if importlib.util.find_spec("bnn_tutorial") is None:
@@ -64,7 +64,7 @@ def add_buttons(app: Sphinx, config: Config) -> None:
 
 
 def add_install_cells(app: Sphinx, exception: Exception | None) -> None:
-    """Put the install cell before the first code of each published notebook."""
+    """Put the install cell before the first code of each notebook."""
     address = app.config.repository_address
     if exception or not address or app.builder.format != "html":
         return
@@ -74,7 +74,7 @@ def add_install_cells(app: Sphinx, exception: Exception | None) -> None:
             notebook = nbformat.read(source, as_version=4)
             kinds = [cell.cell_type for cell in notebook.cells]
             install = nbformat.v4.new_code_cell(
-                INSTALL.format(address=address)
+                INSTALL.format(address=address), id="install"
             )
             notebook.cells.insert(kinds.index("code"), install)
             published = Path(app.outdir, "_sources", f"{docname}.ipynb")
