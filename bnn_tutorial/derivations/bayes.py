@@ -1,8 +1,5 @@
 """The numbered equations of the chapter "bayes" and their checks."""
 
-import math
-from fractions import Fraction
-
 import mpmath
 import sympy
 import torch
@@ -27,17 +24,12 @@ def _shares_of_a_table():
     return a / (a + c), a / (a + b) * (a + b) / people / evidence
 
 
-def _rare_disease() -> Fraction:
-    prior, hit, false_alarm = Fraction(1, 100), Fraction(9, 10), Fraction(1, 10)
-    return hit * prior / (hit * prior + false_alarm * (1 - prior))
-
-
 def _simulated_patients():
     generator = _generator()
     ill = torch.rand(1_000_000, generator=generator, dtype=torch.float64) < 0.01
     positive = torch.rand(1_000_000, generator=generator, dtype=torch.float64)
     positive = positive < torch.where(ill, 0.9, 0.1)
-    return ill[positive], float(_rare_disease())
+    return ill[positive], 0.9 * 0.01 / (0.9 * 0.01 + 0.1 * 0.99)
 
 
 # eq-bayes-sequential, eq-beta-posterior
@@ -124,12 +116,6 @@ def _predictive_of_accepted_draws():
     return density, extended / _integral(_joint)
 
 
-def _predictive_of_draws():
-    w = 0.8 + 0.3 * torch.randn(200_000, generator=_generator(), dtype=torch.float64)
-    closed_form = Normal(0.8 * 2, math.sqrt(0.5**2 + 0.3**2 * 2**2)).log_prob(torch.tensor(1.1))
-    return Normal(w * 2, 0.5).log_prob(torch.tensor(1.1)).exp(), closed_form.exp().item()
-
-
 def _variance_of_three_networks():
     outputs, noise = sympy.symbols("f_1:4", real=True), sympy.symbols("s", positive=True)
     first, second = sympy.symbols("p_1 p_2", positive=True)
@@ -146,17 +132,6 @@ def _variance_of_three_networks():
     mean = sum(p * f for p, f in zip(weights, outputs, strict=True))
     spread = sum(p * (f - mean) ** 2 for p, f in zip(weights, outputs, strict=True))
     return sympy.simplify(moment(2)) - sympy.simplify(moment(1)) ** 2, noise**2 + spread
-
-
-def _variance_of_observations():
-    generator = _generator()
-    w = 0.8 + 0.6 * torch.randn(400_000, generator=generator, dtype=torch.float64)
-    y = torch.tanh(w) + 0.5 * torch.randn(400_000, generator=generator, dtype=torch.float64)
-    mean, square = (
-        _integral(lambda w, power=power: mpmath.tanh(w) ** power * mpmath.npdf(w, 0.8, 0.6))
-        for power in (1, 2)
-    )
-    return (y - mean) ** 2, 0.5**2 + square - mean**2
 
 
 # eq-map-gaussian, eq-map-laplace, eq-posterior-linear, eq-evidence-linear, eq-band-linear: a
@@ -216,19 +191,33 @@ def _l1_difference():
     return _difference(Laplace(features.new_zeros(()), scale), penalized)
 
 
-def _slope_at_the_ridge_solution():
-    features, targets, noise_std, prior_std = _regression()
-    alpha = (noise_std / prior_std) ** 2
-    gram = features.T @ features + alpha * torch.eye(3, dtype=torch.float64)
-    weights = torch.linalg.solve(gram, features.T @ targets).requires_grad_()
-    (slope,) = torch.autograd.grad(_log_joint(weights, _gaussian_prior()), weights)
-    return slope.abs().max().item(), 0
+_distance, _tau, _margin = sympy.symbols("u tau m", positive=True)
 
 
-def _smallest_on_a_grid(z: Fraction, tau: Fraction):
-    candidates = [Fraction(i, 100) for i in range(-300, 301)]
-    best = min(candidates, key=lambda w: (w - z) ** 2 / 2 + tau * abs(w))
-    return best, (1 if z > 0 else -1) * max(abs(z) - tau, 0)
+def _excess(w, z):
+    """Return by how much the penalized square at w exceeds that at the soft threshold of z."""
+    claimed = sympy.sign(z) * sympy.Max(sympy.Abs(z) - _tau, 0)
+
+    def penalized(w):
+        return (w - z) ** 2 / 2 + _tau * sympy.Abs(w)
+
+    return penalized(w) - penalized(claimed)
+
+
+def _excess_same_side():
+    return _excess(_distance, _tau + _margin), (_distance - _margin) ** 2 / 2
+
+
+def _excess_other_side():
+    excess = (_distance + _margin) ** 2 / 2 + 2 * _tau * _distance
+    return _excess(-_distance, _tau + _margin), excess
+
+
+def _excess_at_zero():
+    # z > 0, and tau exceeds it by m; w is on the side of z, on which the excess is smaller.
+    z = sympy.symbols("z", positive=True)
+    excess = _excess(_distance, z).subs(_tau, z + _margin)
+    return excess, _distance**2 / 2 + _distance * _margin
 
 
 def _linear_posterior() -> tuple[Tensor, Tensor]:
@@ -245,7 +234,8 @@ def _linear_evidence() -> float:
     return MultivariateNormal(torch.zeros(6, dtype=torch.float64), covariance).log_prob(targets)
 
 
-def _evidence_from_bayes(weights: Tensor):
+def _evidence_from_bayes():
+    weights, _ = _two_weight_vectors()
     log_posterior = MultivariateNormal(*_linear_posterior()).log_prob(weights)
     return _log_joint(weights, _gaussian_prior()) - log_posterior, _linear_evidence()
 
@@ -295,30 +285,15 @@ def _band_from_evidences():
     return log_joint - _linear_evidence(), band.log_prob(targets.new_tensor(0.8))
 
 
-def _observations_of_drawn_networks():
-    noise_std = _regression()[2]
-    mean, covariance = _linear_posterior()
-    generator = _generator()
-    noise = torch.randn(200_000, 3, generator=generator, dtype=torch.float64)
-    weights = mean + noise @ torch.linalg.cholesky(covariance).T
-    y = weights @ _new_feature
-    y = y + noise_std * torch.randn(200_000, generator=generator, dtype=torch.float64)
-    variance = noise_std**2 + _new_feature @ covariance @ _new_feature
-    return (y - _new_feature @ mean).square(), variance.item()
-
-
 IDENTITIES: tuple[Identity, ...] = (
     Identity(
         "eq-bayes",
         "bayes",
         "Bayes' theorem",
-        r"p(A \mid B) = \frac{p(B \mid A)\, p(A)}{p(B)}, \qquad "
-        r"p(B) = p(B \mid A)\, p(A) + p(B \mid \bar A)\, p(\bar A)",
+        r"\begin{aligned} p(A \mid B) &= \frac{p(B \mid A)\, p(A)}{p(B)}, \\ "
+        r"p(B) &= p(B \mid A)\, p(A) \\ &\quad + p(B \mid \bar A)\, p(\bar A) \end{aligned}",
         (
             symbolic("Share of A within B in any table of counts", _shares_of_a_table),
-            exact(
-                "9 of 108 people, counted, against the theorem", lambda: (9 / 108, _rare_disease())
-            ),
             monte_carlo("Share of the ill among simulated positive tests", _simulated_patients),
         ),
     ),
@@ -326,8 +301,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-bayes-sequential",
         "bayes",
         "Learning in steps",
-        r"p(\theta \mid D_1, D_2) = \frac{p(D_2 \mid \theta)\, p(\theta \mid D_1)}"
-        r"{\int p(D_2 \mid \theta')\, p(\theta' \mid D_1)\, \mathrm{d}\theta'}",
+        r"\begin{aligned} &p(\theta \mid D_1, D_2) \\ "
+        r"&\quad = \frac{p(D_2 \mid \theta)\, p(\theta \mid D_1)}"
+        r"{\int p(D_2 \mid \theta')\, p(\theta' \mid D_1)\, \mathrm{d}\theta'} \end{aligned}",
         (symbolic("Seven coin tosses at once, and four then three", _coin_in_two_steps),),
     ),
     Identity(
@@ -345,8 +321,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-bayes-weights",
         "bayes",
         "Posterior of the weights",
-        r"p(w \mid D) = \frac{p(D \mid w)\, p(w)}{p(D)}, \qquad "
-        r"p(D) = \int p(D \mid w)\, p(w)\, \mathrm{d}w",
+        r"\begin{aligned} p(w \mid D) &= \frac{p(D \mid w)\, p(w)}{p(D)}, \\ "
+        r"p(D) &= \int p(D \mid w)\, p(w)\, \mathrm{d}w \end{aligned}",
         (
             symbolic("One weight, y = wx + noise: log of both sides", _one_weight),
             monte_carlo(
@@ -359,73 +335,68 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-bayes-predictive",
         "bayes",
         "Predictive distribution",
-        r"p(y \mid x, D) = \int p(y \mid x, w)\, p(w \mid D)\, \mathrm{d}w \approx "
-        r"\frac1S \sum_{s=1}^{S} p(y \mid x, w_s)",
+        r"\begin{aligned} &p(y \mid x, D) \\ "
+        r"&\quad = \int p(y \mid x, w)\, p(w \mid D)\, \mathrm{d}w \\ "
+        r"&\quad \approx \frac1S \sum_{j=1}^{S} p(y \mid x, w_j) \end{aligned}",
         (
             monte_carlo(
                 "f = tanh(wx): average over accepted draws against a ratio of two evidences",
                 _predictive_of_accepted_draws,
             ),
-            monte_carlo("Average over draws against the closed form, f = wx", _predictive_of_draws),
         ),
     ),
     Identity(
         "eq-predictive-variance",
         "bayes",
         "Total variance",
-        r"\underbrace{\operatorname{Var}[y \mid x, D]}_{\text{total}} = "
-        r"\underbrace{s^2}_{\text{noise}} + "
-        r"\underbrace{\operatorname{Var}[f_w(x) \mid D]}_{\text{epistemic}}",
+        r"\begin{aligned} \underbrace{\operatorname{Var}[y \mid x, D]}_{\text{total}} &= "
+        r"\underbrace{s^2}_{\text{noise}} \\ "
+        r"&\quad + \underbrace{\operatorname{Var}[f_w(x) \mid D]}_{\text{epistemic}} \end{aligned}",
         (
             symbolic(
                 "Three networks with any outputs and probabilities", _variance_of_three_networks
             ),
-            monte_carlo("Squared deviations of y = tanh(w) + noise", _variance_of_observations),
         ),
     ),
     Identity(
         "eq-map-gaussian",
         "bayes",
         "A Gaussian prior is L2",
-        r"-\log p(w \mid D) = \frac{1}{2 s^2} \Big( \lVert y - \Phi w \rVert^2 + "
-        r"\alpha \lVert w \rVert^2 \Big) + \text{const}, \qquad \alpha = \frac{s^2}{\sigma_p^2}",
-        (
-            exact("Difference between two weight vectors, by torch.distributions", _l2_difference),
-            exact("Slope of the log posterior at the ridge solution", _slope_at_the_ridge_solution),
-        ),
+        r"\begin{aligned} -\log p(w \mid D) &= \frac{1}{2 s^2} \Big( \lVert y - \Phi w \rVert^2 \\ "
+        r"&\quad + \alpha \lVert w \rVert^2 \Big) + \text{const}, \\ "
+        r"\alpha &= \frac{s^2}{\sigma_p^2} \end{aligned}",
+        (exact("Difference between two weight vectors, by torch.distributions", _l2_difference),),
     ),
     Identity(
         "eq-map-laplace",
         "bayes",
         "A Laplace prior is L1",
-        r"-\log p(w \mid D) = \frac{1}{s^2} \Big( \tfrac12 \lVert y - \Phi w \rVert^2 + "
-        r"\alpha_1 \lVert w \rVert_1 \Big) + \text{const}, \qquad \alpha_1 = \frac{s^2}{b}",
+        r"\begin{aligned} -\log p(w \mid D) &= \frac{1}{s^2} \Big( "
+        r"\tfrac12 \lVert y - \Phi w \rVert^2 \\ "
+        r"&\quad + \alpha_1 \lVert w \rVert_1 \Big) + \text{const}, \\ "
+        r"\alpha_1 &= \frac{s^2}{c} \end{aligned}",
         (exact("Difference between two weight vectors, by torch.distributions", _l1_difference),),
     ),
     Identity(
         "eq-soft-threshold",
         "bayes",
         "Soft threshold",
-        r"\operatorname*{arg\,min}_{w}\; \tfrac12 (w - z)^2 + \tau \lvert w \rvert = "
-        r"\operatorname{sign}(z)\, \max(\lvert z \rvert - \tau,\; 0)",
+        r"\begin{aligned} &\operatorname*{arg\,min}_{w}\; "
+        r"\tfrac12 (w - z)^2 + \tau \lvert w \rvert \\ "
+        r"&\quad = \operatorname{sign}(z)\, \max(\lvert z \rvert - \tau,\; 0) \end{aligned}",
         (
-            exact(
-                "Smallest of 601 values for z = -2, tau = 1/4",
-                lambda: _smallest_on_a_grid(Fraction(-2), Fraction(1, 4)),
-            ),
-            exact(
-                "Smallest of 601 values for z = 1/5, tau = 1/4",
-                lambda: _smallest_on_a_grid(Fraction(1, 5), Fraction(1, 4)),
-            ),
+            symbolic("Excess over the minimum at w > 0, for z > tau: a square", _excess_same_side),
+            symbolic("The same at w < 0: a sum of positive terms", _excess_other_side),
+            symbolic("Excess at w > 0, for 0 < z < tau: a sum of positive terms", _excess_at_zero),
         ),
     ),
     Identity(
         "eq-posterior-linear",
         "bayes",
         "Posterior of a linear model",
-        r"p(w \mid D) = \mathcal N(w;\, \mu, \Sigma), \qquad "
-        r"\Sigma = \Big( \frac{\Phi^\top \Phi}{s^2} + \frac{I}{\sigma_p^2} \Big)^{-1}, \qquad "
-        r"\mu = \frac{\Sigma\, \Phi^\top y}{s^2}",
+        r"\begin{aligned} p(w \mid D) &= \mathcal N(w;\, \mu, \Sigma), \\ "
+        r"\Sigma &= \Big( \frac{\Phi^\top \Phi}{s^2} + \frac{I}{\sigma_p^2} \Big)^{-1}, \\ "
+        r"\mu &= \frac{\Sigma\, \Phi^\top y}{s^2} \end{aligned}",
         (exact("All data at once, and one datum at a time", _posterior_datum_by_datum),),
     ),
     Identity(
@@ -435,25 +406,15 @@ IDENTITIES: tuple[Identity, ...] = (
         r"p(D) = \mathcal N\big(y;\; 0,\; s^2 I + \sigma_p^2\, \Phi \Phi^\top\big)",
         (
             quadrature("The integral over one weight, two data", _evidence_by_quadrature),
-            exact(
-                "Likelihood times prior over posterior, logs, at one w",
-                lambda: _evidence_from_bayes(_two_weight_vectors()[0]),
-            ),
-            exact(
-                "The same at another w",
-                lambda: _evidence_from_bayes(_two_weight_vectors()[1]),
-            ),
+            exact("Likelihood times prior over posterior, logs", _evidence_from_bayes),
         ),
     ),
     Identity(
         "eq-band-linear",
         "bayes",
         "Band of a linear model",
-        r"p(y \mid x, D) = \mathcal N\big(y;\; \phi(x)^\top \mu,\; "
-        r"s^2 + \phi(x)^\top \Sigma\, \phi(x)\big)",
-        (
-            exact("Log density against the ratio of two evidences", _band_from_evidences),
-            monte_carlo("Squared deviations of draws", _observations_of_drawn_networks),
-        ),
+        r"\begin{aligned} p(y \mid x, D) &= \mathcal N\big(y;\; \phi(x)^\top \mu, \\ "
+        r"&\qquad s^2 + \phi(x)^\top \Sigma\, \phi(x)\big) \end{aligned}",
+        (exact("Log density against the ratio of two evidences", _band_from_evidences),),
     ),
 )
