@@ -181,7 +181,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-likelihood",
         "mnist",
         "Categorical likelihood",
-        r"-\log p(y \mid x, w) = \log \sum_{c} e^{f_w(x)_c} - f_w(x)_y",
+        r"\begin{aligned} & -\log p(y \mid x, w) \\"
+        r" &\quad = \log \sum_{c} e^{f_w(x)_c} - f_w(x)_y \end{aligned}",
         (
             symbolic("both sides for three classes, exponentiated", _likelihood_symbolic),
             symbolic("its slope in the true class's logit: probability − 1", _likelihood_gradient),
@@ -192,8 +193,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-minibatch",
         "mnist",
         "Minibatch loss",
-        r"\mathcal L = \frac1B \sum_{b=1}^{B} -\log p(y_b \mid x_b, w)"
-        r" + \lambda \frac{\mathrm{KL}(q \,\|\, p)}{N}",
+        r"\begin{aligned} \mathcal L ={} & \frac1B \sum_{i=1}^{B} -\log p(y_i \mid x_i, w) \\"
+        r" & + \lambda \frac{\mathrm{KL}(q \,\|\, p)}{N} \end{aligned}",
         (
             exact("its average over all 15 batches of 2 from 6 data: full-data loss", _minibatch),
             exact("the error of dividing the KL by B: λ KL (1/B − 1/N)", _wrong_minibatch),
@@ -203,16 +204,20 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-predictive",
         "mnist",
         "Predictive distribution",
-        r"p(y \mid x, \mathcal D) \approx \int p(y \mid x, w)\, q(w)\, \mathrm dw"
-        r" \approx \frac1S \sum_{s=1}^{S} p(y \mid x, w_s), \qquad w_s \sim q(w)",
+        r"\begin{aligned} p(y \mid x, \mathcal D)"
+        r" & \approx \int p(y \mid x, w)\, q(w)\, \mathrm dw \\"
+        r" & \approx \frac1S \sum_{s=1}^{S} p(y \mid x, w_s), \\ & \quad w_s \sim q(w)"
+        r" \end{aligned}",
         (monte_carlo("two classes, Gaussian logit: average of draws, integral", _predictive),),
     ),
     Identity(
         "eq-mnist-jensen",
         "mnist",
         "Averaging helps the NLL",
-        r"-\log \frac1S \sum_{s} p_s = \frac1S \sum_{s} -\log p_s"
-        r" - \mathrm{KL}\Big(\tfrac1S \,\Big\|\, \tfrac{p_s}{\sum_{t} p_t}\Big)",
+        r"\begin{aligned} & -\log \frac1S \sum_{s} p_{s,y} \\"
+        r" &\quad = \frac1S \sum_{s} -\log p_{s,y} \\"
+        r" &\qquad - \mathrm{KL}\Big(\tfrac1S \,\Big\|\, \tfrac{p_{s,y}}{\sum_{t} p_{t,y}}\Big)"
+        r" \end{aligned}",
         (
             symbolic("three draws with any probabilities", _jensen),
             exact("draws of 1/2 and 1: the gap is ½ ln(9/8) nats", _jensen_gap),
@@ -233,8 +238,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-mean-network",
         "mnist",
         "Confidence lost in averaging",
-        r"\int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df"
-        r" \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg)",
+        r"\begin{aligned} & \int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df \\"
+        r" &\quad \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg) \end{aligned}",
         tuple(
             quadrature(
                 f"m = {mean}, v = {variance}, to 0.01",
@@ -248,9 +253,10 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-entropy",
         "mnist",
         "Entropy decomposition",
-        r"\underbrace{\mathbb H[\bar p]}_{\text{total}}"
-        r" = \underbrace{\frac1S \sum_{s} \mathbb H[p_s]}_{\text{aleatoric}}"
-        r" + \underbrace{\frac1S \sum_{s} \mathrm{KL}(p_s \,\|\, \bar p)}_{\text{epistemic}}",
+        r"\begin{aligned} \underbrace{\mathbb H[\bar p]}_{\text{total}} ={}"
+        r" & \underbrace{\frac1S \sum_{s} \mathbb H[p_s]}_{\text{aleatoric}} \\"
+        r" & + \underbrace{\frac1S \sum_{s} \mathrm{KL}(p_s \,\|\, \bar p)}_{\text{epistemic}}"
+        r" \end{aligned}",
         (
             symbolic("two draws, two classes", _entropy_symbolic),
             exact("nine draws, ten classes: decompose_entropy, the mean KL", _entropy_torch),
@@ -261,8 +267,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-ece",
         "mnist",
         "Expected calibration error",
-        r"\mathrm{ECE} = \sum_{b} \frac{n_b}{N}"
-        r" \left| \mathrm{accuracy}_b - \mathrm{confidence}_b \right|",
+        r"\begin{aligned} & \mathrm{ECE} = \\ &\quad \sum_{b} \frac{n_b}{N}"
+        r" \left| \mathrm{accuracy}_b - \mathrm{confidence}_b \right| \end{aligned}",
         (
             exact("four predictions, by hand", _ece_by_hand),
             exact("400 predictions: the package, one loop over the data", _ece_loop),
