@@ -57,7 +57,7 @@ def recipe_in_torch():
     left = (DATA - outputs).square().mean() + beta * kl / len(DATA)
     nll = -Normal(outputs, math.sqrt(beta / 2)).log_prob(DATA).mean()
     loss = elbo_loss(nll, kl, num_data=len(DATA))
-    return left, beta * (loss - math.log(math.pi * beta) / 2)
+    return left, beta * loss - beta / 2 * math.log(math.pi * beta)
 
 
 def noise_of_equal_minimum():
@@ -97,8 +97,9 @@ def recipe_posterior():
 def tempered_sides():
     """The recipe against the ELBO with the noise known and the KL weighted by beta / (2 s^2)."""
     weight = BETA / (2 * NOISE**2)
-    nll = gaussian_nll(NOISE**2) - sympy.log(2 * sympy.pi * NOISE**2) / 2
-    return squared_error() + BETA * KL / 3, 2 * NOISE**2 * (nll + weight * KL / 3)
+    constant = NOISE**2 * sympy.log(2 * sympy.pi * NOISE**2)
+    bracket = gaussian_nll(NOISE**2) + weight * KL / 3
+    return squared_error() + BETA * KL / 3, 2 * NOISE**2 * bracket - constant
 
 
 def integral(values: Tensor) -> Tensor:
@@ -249,14 +250,14 @@ IDENTITIES = (
         "The likelihood inside the recipe",
         r"""\begin{aligned}
 &\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} \\
-&\qquad = \beta \left[ \mathrm{NLL}_{\beta/2} + \frac{\mathrm{KL}}{N}
-- \frac12 \log(\pi \beta) \right]
+&\quad = \beta \left[ \mathrm{NLL}_{\beta/2} + \frac{\mathrm{KL}}{N} \right] \\
+&\qquad - \frac{\beta}{2} \log(\pi \beta)
 \end{aligned}""",
         symbolic(
             "both sides for three data",
             lambda: (
                 squared_error() + BETA * KL / 3,
-                BETA * (gaussian_nll(BETA / 2) + KL / 3 - sympy.log(sympy.pi * BETA) / 2),
+                BETA * (gaussian_nll(BETA / 2) + KL / 3) - BETA * sympy.log(sympy.pi * BETA) / 2,
             ),
         ),
         exact("five data, the right side by torch.distributions and elbo_loss", recipe_in_torch),
@@ -264,8 +265,10 @@ IDENTITIES = (
     identity(
         "eq-poly-implied-noise",
         "The noise that the recipe claims",
-        r"""\beta = \frac{c N}{P}, \qquad s_{\text{claimed}} = \sqrt{\frac{\beta}{2}}
-= \sqrt{\frac{c N}{2 P}}""",
+        r"""\begin{aligned}
+\beta &= \frac{c N}{P}, \\
+s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
+\end{aligned}""",
         symbolic(
             "the s at which recipe and ELBO price a squared error alike",
             lambda: (
@@ -280,9 +283,9 @@ IDENTITIES = (
         "The recipe at a known noise",
         r"""\begin{aligned}
 &\frac1N \sum_n (y_n - f_n)^2 + \beta\, \frac{\mathrm{KL}}{N} \\
-&\qquad = 2 s^2 \left[ \mathrm{NLL}_{s^2} + \lambda\, \frac{\mathrm{KL}}{N}
-- \frac12 \log(2 \pi s^2) \right],
-\quad \lambda = \frac{\beta}{2 s^2}
+&\quad = 2 s^2 \left[ \mathrm{NLL}_{s^2} + \lambda\, \frac{\mathrm{KL}}{N} \right] \\
+&\qquad - s^2 \log(2 \pi s^2), \\
+&\lambda = \frac{\beta}{2 s^2}
 \end{aligned}""",
         symbolic("both sides for three data", tempered_sides),
     ),
@@ -290,9 +293,9 @@ IDENTITIES = (
         "eq-poly-copies",
         "A weighted KL counts the data again",
         r"""\begin{aligned}
--\mathbb E_q \sum_n \log p(y_n \mid w) + \lambda\, \mathrm{KL}(q \,\|\, p)
-&= \lambda\, \mathrm{KL}(q \,\|\, p_\lambda) + \text{constant}, \\
-p_\lambda(w) &\propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
+&-\mathbb E_q \sum_n \log p(y_n \mid w) + \lambda\, \mathrm{KL}(q \,\|\, p) \\
+&\quad = \lambda\, \mathrm{KL}(q \,\|\, p_\lambda) + \text{constant}, \\
+&p_\lambda(w) \propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
 \end{aligned}""",
         quadrature(
             "the objective of one q minus that of another: a coin", weighted_objective_differences
@@ -332,7 +335,7 @@ p_\lambda(w) &\propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
     identity(
         "eq-poly-binomial",
         "How far an audit can be off",
-        r"""\operatorname{std}(\text{share}) = \sqrt{\frac{p\,(1 - p)}{n}}""",
+        r"""\operatorname{std}(\text{share}) = \sqrt{\frac{r\,(1 - r)}{M}}""",
         exact("the binomial distribution added up, in fractions", binomial_std),
     ),
     identity(
