@@ -27,8 +27,8 @@ class NonFiniteLossError(RuntimeError):
 
     def __init__(self, step: int, epoch: int, nll: float, kl: float):
         super().__init__(
-            f"the loss is not finite at step {step} (epoch {epoch}): nll={nll}, kl={kl}. "
-            "Training stopped; the model has the last good state it was seen in"
+            f"the loss is not finite at step {step} (epoch {epoch}): nll={nll:.4g}, kl={kl:.4g}. "
+            "Training stopped; the model was put back to its last good state"
         )
         self.step = step
         self.epoch = epoch

@@ -236,8 +236,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-reparameterize",
         "reparameterization",
         "Gaussian from standard noise",
-        r"w = \mu + \sigma\epsilon, \quad \epsilon \sim \mathcal N(0, 1) "
-        r"\quad\Longrightarrow\quad w \sim \mathcal N(\mu, \sigma^2)",
+        r"\begin{aligned} w &= \mu + \sigma\epsilon, \quad \epsilon \sim \mathcal N(0, 1) \\ "
+        r"&\Longrightarrow\quad w \sim \mathcal N(\mu, \sigma^2) \end{aligned}",
         (
             symbolic(
                 "slope of the distribution function of w, and the density of N(μ, σ²)",
@@ -249,8 +249,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-score-function",
         "reparameterization",
         "Score-function gradient",
-        r"\frac{\partial}{\partial\theta}\, \mathbb E_{q_\theta}[f(w)] = \mathbb E_{q_\theta}"
-        r"\left[f(w)\, \frac{\partial}{\partial\theta} \log q_\theta(w)\right]",
+        r"\begin{aligned} &\frac{\partial}{\partial\theta}\, \mathbb E_{q_\theta}[f(w)] \\ "
+        r"&\quad = \mathbb E_{q_\theta}"
+        r"\left[f(w)\, \frac{\partial}{\partial\theta} \log q_\theta(w)\right] \end{aligned}",
         (
             symbolic("θ = μ, f(w) = w³", lambda: _score_function(mu, w**3)),
             symbolic("θ = σ, f(w) = w⁴", lambda: _score_function(sigma, w**4)),
@@ -261,8 +262,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-pathwise",
         "reparameterization",
         "Pathwise gradient",
-        r"\frac{\partial}{\partial\mu}\, \mathbb E[f(w)] = \mathbb E[f'(w)], \qquad "
-        r"\frac{\partial}{\partial\sigma}\, \mathbb E[f(w)] = \mathbb E[\epsilon\, f'(w)]",
+        r"\begin{aligned} \frac{\partial}{\partial\mu}\, \mathbb E[f(w)] &= \mathbb E[f'(w)] \\ "
+        r"\frac{\partial}{\partial\sigma}\, \mathbb E[f(w)] &= \mathbb E[\epsilon\, f'(w)] "
+        r"\end{aligned}",
         (
             symbolic("by μ, f(w) = w⁴", lambda: _pathwise(mu)),
             symbolic("by σ, f(w) = w⁴", lambda: _pathwise(sigma)),
@@ -274,9 +276,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-gradient-variances",
         "reparameterization",
         "Variances of the two gradients of w²",
-        r"\operatorname{Var}[2w] = 4\sigma^2, \qquad "
-        r"\operatorname{Var}\left[\frac{\epsilon}{\sigma}\, w^2\right] = "
-        r"\frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2",
+        r"\begin{aligned} \operatorname{Var}[2w] &= 4\sigma^2 \\ "
+        r"\operatorname{Var}\left[\frac{\epsilon}{\sigma}\, w^2\right] &= "
+        r"\frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2 \end{aligned}",
         (
             symbolic("pathwise, from the moments of the noise", _variance_pathwise),
             symbolic("score function, from the moments of the noise", _variance_score),
@@ -286,8 +288,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-baseline",
         "reparameterization",
         "Baseline",
-        r"\mathbb E_q\left[(f(w) - b)\, \frac{\partial}{\partial\mu} \log q(w)\right] = "
-        r"\frac{\partial}{\partial\mu}\, \mathbb E_q[f(w)]",
+        r"\begin{aligned} "
+        r"&\mathbb E_q\left[(f(w) - b)\, \frac{\partial}{\partial\mu} \log q(w)\right] \\ "
+        r"&\quad = \frac{\partial}{\partial\mu}\, \mathbb E_q[f(w)] \end{aligned}",
         (symbolic("f(w) = w³ and any b, by integration", _baseline),),
     ),
     Identity(
@@ -309,8 +312,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-softplus",
         "reparameterization",
         "Softplus, its inverse and its slope",
-        r"\sigma = \log(1 + e^\rho), \qquad \rho = \sigma + \log(1 - e^{-\sigma}), \qquad "
-        r"\frac{d\sigma}{d\rho} = 1 - e^{-\sigma}",
+        r"\begin{aligned} \sigma &= \log(1 + e^\rho) \\ \rho &= \sigma + \log(1 - e^{-\sigma}) \\ "
+        r"\frac{d\sigma}{d\rho} &= 1 - e^{-\sigma} \end{aligned}",
         (
             symbolic("the inverse of softplus(ρ), and ρ (exponentials)", _softplus_inverse),
             symbolic("slope by differentiation, and the formula", _softplus_slope),
@@ -321,8 +324,9 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-local",
         "reparameterization",
         "Local reparameterization",
-        r"a = \sum_i x_i w_i + w_0 \;\sim\; \mathcal N\Big("
-        r"\sum_i x_i \mu_i + \mu_0,\; \sum_i x_i^2 \sigma_i^2 + \sigma_0^2\Big)",
+        r"\begin{aligned} a &= \sum_i x_i w_i + w_0 \\ "
+        r"&\sim \mathcal N\Big(\sum_i x_i \mu_i + \mu_0, \\ "
+        r"&\qquad\quad \sum_i x_i^2 \sigma_i^2 + \sigma_0^2\Big) \end{aligned}",
         (
             symbolic(
                 "moment generating functions, three inputs and a bias", _local_generating_function
@@ -346,7 +350,8 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-shared-draw",
         "reparameterization",
         "Covariance through a shared draw",
-        r"\operatorname{Cov}[a(x), a(x')] = \sum_i \sigma_i^2\, x_i\, x_i' + \sigma_0^2",
+        r"\begin{aligned} &\operatorname{Cov}[a(x), a(x')] \\ "
+        r"&\quad = \sum_i \sigma_i^2\, x_i\, x_i' + \sigma_0^2 \end{aligned}",
         (
             monte_carlo("two inputs of a layer that draws weights", _shared_draw_linear),
             monte_carlo("the same under local draws, and 0", _local_correlation),
