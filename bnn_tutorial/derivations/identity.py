@@ -160,32 +160,31 @@ class CheckTable:
         )
 
     def _repr_html_(self) -> str:
-        names = ", ".join(dict.fromkeys(html.escape(row[0].name) for row in self.rows))
-        lines = [
-            f'<details class="check-table mathjax_process"{"" if self.folded else " open"}>',
-            f"<summary>✓ Verified by {len(self.rows)} checks: {names}</summary>",
-            '<div class="check-table-scroll"><table>',
-            "<thead><tr><th>Equation</th><th>What is compared</th><th>How</th><th>Result</th></tr>",
-            "</thead><tbody>",
-        ]
+        lines = ["<table><thead><tr>"]
+        lines += [f"<th>{title}</th>" for title in ("What is compared", "How", "Result")]
+        lines.append("</tr></thead><tbody>")
         previous = None
         for identity, check, outcome in self.rows:
             if identity is not previous:
-                count = len(identity.checks)
+                # The formula is for the page that lists all; a folded table stands beside its own.
+                formula = "" if self.folded else f"\\[{html.escape(identity.formula)}\\]"
                 link = f"{identity.chapter}.html#equation-{identity.label}"
                 lines.append(
-                    f'<tr class="first"><th scope="rowgroup" rowspan="{count}">'
-                    f'<a href="{link}">{html.escape(identity.name)}</a></th>'
+                    f'<tr><th colspan="3" scope="rowgroup"><a href="{link}">'
+                    f"{html.escape(identity.name)}</a>{formula}</th></tr>"
                 )
-            else:
-                lines.append("<tr>")
-            lines.append(
-                f"<td>{html.escape(check.statement)}</td><td>{html.escape(check.method)}</td>"
-                f"<td>✓ {html.escape(_verdict(check, outcome))}</td></tr>"
-            )
-            previous = identity
-        lines.append("</tbody></table></div></details>")
-        return "\n".join(lines)
+                previous = identity
+            cells = (check.statement, check.method, f"✓ {_verdict(check, outcome)}")
+            lines += ["<tr>", *(f"<td>{html.escape(cell)}</td>" for cell in cells), "</tr>"]
+        lines.append("</tbody></table>")
+        table = "\n".join(lines)
+        if not self.folded:
+            return f'<div class="check-table mathjax_process">{table}</div>'
+        names = ", ".join(dict.fromkeys(html.escape(row[0].name) for row in self.rows))
+        return (
+            f'<details class="check-table"><summary>✓ Verified by {len(self.rows)} checks: '
+            f"{names}</summary><div>{table}</div></details>"
+        )
 
 
 def _verdict(check: Check, outcome: Outcome) -> str:
