@@ -180,9 +180,10 @@ class CheckTable:
         table = "\n".join(lines)
         if not self.folded:
             return f'<div class="check-table mathjax_process">{table}</div>'
+        count = f"{len(self.rows)} check{'s' if len(self.rows) > 1 else ''}"
         names = ", ".join(dict.fromkeys(html.escape(row[0].name) for row in self.rows))
         return (
-            f'<details class="check-table"><summary>✓ Verified by {len(self.rows)} checks: '
+            f'<details class="check-table"><summary>✓ Verified by {count}: '
             f"{names}</summary><div>{table}</div></details>"
         )
 

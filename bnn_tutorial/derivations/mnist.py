@@ -204,7 +204,7 @@ IDENTITIES: tuple[Identity, ...] = (
         "eq-mnist-predictive",
         "mnist",
         "Predictive distribution",
-        r"\begin{aligned} p(y \mid x, \mathcal D)"
+        r"\begin{aligned} p(y \mid x, D)"
         r" & \approx \int p(y \mid x, w)\, q(w)\, \mathrm dw \\"
         r" & \approx \frac1S \sum_{s=1}^{S} p(y \mid x, w_s), \\ & \quad w_s \sim q(w)"
         r" \end{aligned}",

@@ -294,8 +294,8 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
         "A weighted KL counts the data again",
         r"""\begin{aligned}
 &-\mathbb E_q \sum_n \log p(y_n \mid w) + \lambda\, \mathrm{KL}(q \,\|\, p) \\
-&\quad = \lambda\, \mathrm{KL}(q \,\|\, p_\lambda) + \text{constant}, \\
-&p_\lambda(w) \propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
+&\quad = \lambda\, \mathrm{KL}(q \,\|\, q_\lambda) + \text{constant}, \\
+&q_\lambda(w) \propto p(w) \prod_n p(y_n \mid w)^{1/\lambda}
 \end{aligned}""",
         quadrature(
             "the objective of one q minus that of another: a coin", weighted_objective_differences
@@ -313,7 +313,7 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
     identity(
         "eq-poly-total",
         "Epistemic variance and noise add up",
-        r"""\operatorname{Var}[y \mid x, D] =
+        r"""\operatorname{Var}_q[y \mid x] =
 \underbrace{\operatorname{Var}_q[f_w(x)]}_{\text{epistemic}} + \underbrace{s^2}_{\text{noise}}""",
         monte_carlo("squared deviations, function and noise drawn", predictive_draws),
         exact("two functions and noise of two values, in fractions", finite_total),
