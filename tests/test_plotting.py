@@ -68,14 +68,56 @@ def test_wrong_images_are_errors(images, titles, words):
         plotting.plot_images(images, titles)
 
 
-def luminance(color, deficiency):
-    """Brightness in [0, 1] as a viewer with full or without red-green discrimination sees it."""
-    red, green, blue = (value**2.2 for value in to_rgb(color))
-    if deficiency == "deuteranopia":
-        red = green = (red + green) / 2
-    return np.array([0.2126 * red + 0.7152 * green, 0.0722 * blue * 10])
+# What a viewer without one kind of cone sees, on linear RGB: Machado, Oliveira, Fernandes (2009).
+DEFICIENCIES = {
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+# Linear RGB to CIE XYZ, each row divided by the white point's D65 coordinate.
+RGB_TO_XYZ = np.array(
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+) / np.array([[0.9505], [1.0], [1.0890]])
 
 
-def test_the_two_bands_differ_without_red_green_discrimination():
-    blue, orange = (luminance(c, "deuteranopia") for c in (plotting.BLUE, plotting.ORANGE))
-    assert np.linalg.norm(blue - orange) > 0.2
+def seen(color, deficiency):
+    """The colour as such a viewer sees it, in CIELAB, where distances are perceived differences."""
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(RGB_TO_XYZ @ np.clip(DEFICIENCIES[deficiency] @ linear, 0, 1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def difference(left, right, deficiency):
+    return np.linalg.norm(seen(left, deficiency) - seen(right, deficiency))
+
+
+# A difference of 2.3 is just noticeable; ten times that is plain at a glance.
+PLAIN = 23
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_bands_and_lines_stay_apart_for_colour_blind_readers(deficiency):
+    for left, right in [
+        (plotting.BLUE, plotting.ORANGE),
+        (plotting.BLUE, plotting.VERMILION),
+        (plotting.BLUE, plotting.BLACK),
+        (plotting.ORANGE, plotting.BLACK),
+    ]:
+        assert difference(left, right, deficiency) > PLAIN, (left, right)
+
+
+def test_a_red_and_a_green_of_equal_brightness_would_not():
+    assert difference("#cc4444", "#7f7a33", "deuteranopia") < PLAIN
