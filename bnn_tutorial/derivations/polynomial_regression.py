@@ -321,8 +321,10 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
     identity(
         "eq-poly-outside",
         "The share outside a band",
-        r"""\Pr\left( |y - m| > b \right) =
-\operatorname{erfc}\left( \frac{b}{\sqrt{2\,(\sigma_f^2 + s^2)}} \right)""",
+        r"""\begin{aligned}
+&\Pr\left( |y - m| > b \right) \\
+&\quad = \operatorname{erfc}\left( \frac{b}{\sqrt{2\,(\sigma_f^2 + s^2)}} \right)
+\end{aligned}""",
         quadrature("the noise's tails added up over the functions", outside_sides),
         exact(
             "three total standard deviations, against Normal.cdf",
@@ -341,16 +343,21 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
     identity(
         "eq-poly-uniform",
         "Uniform noise outside k standard deviations",
-        r"""\Pr\left( |\varepsilon - \bar\varepsilon| > k s \right) =
-\max\left( 0,\; 1 - \frac{k}{\sqrt 3} \right)""",
+        r"""\begin{aligned}
+&\Pr\left( |\varepsilon - \bar\varepsilon| > k s \right) \\
+&\quad = \max\left( 0,\; 1 - \frac{k}{\sqrt 3} \right)
+\end{aligned}""",
         quadrature("k = 1, counted on a grid", lambda: uniform_outside(1.0), tolerance=1e-5),
         quadrature("k = 2, counted on a grid", lambda: uniform_outside(2.0), tolerance=1e-5),
     ),
     identity(
         "eq-poly-last-layer",
         "The exact last layer",
-        r"""\operatorname{Var}[f(x)] = \phi(x)^\top \left( \frac{\Phi^\top \Phi}{s^2}
-+ \frac{I}{\sigma_p^2} \right)^{-1} \phi(x)""",
+        r"""\begin{aligned}
+&\operatorname{Var}[f(x)] \\
+&\quad = \phi(x)^\top \left( \frac{\Phi^\top \Phi}{s^2}
++ \frac{I}{\sigma_p^2} \right)^{-1} \phi(x)
+\end{aligned}""",
         exact("weights' posterior, and the data's joint Gaussian conditioned", last_layer_sides),
         monte_carlo("draws of the weights", last_layer_draws),
     ),
