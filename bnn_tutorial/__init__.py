@@ -26,7 +26,7 @@ from bnn_tutorial.prediction import Prediction, predict
 from bnn_tutorial.randomness import seeded
 from bnn_tutorial.reporting import glue
 from bnn_tutorial.training import History, NonFiniteLossError, evaluate, fit
-from bnn_tutorial.uncertainty import EntropyDecomposition, decompose_entropy
+from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ __all__ = [
     "Prediction",
     "ReliabilityBins",
     "audit_band",
+    "auroc",
     "bayesian_layers",
     "decompose_entropy",
     "derivations",
