@@ -25,6 +25,26 @@ def kl_divergence(module: nn.Module) -> Tensor:
     return torch.stack([layer.kl_divergence() for layer in layers]).sum()
 
 
+def sampled_nll(
+    model: nn.Module, x: Tensor, y: Tensor, likelihood: nn.Module, num_draws: int = 1
+) -> Tensor:
+    r"""Return the mean NLL per datum, in nats, averaged over posterior draws of the network.
+
+    .. math:: \frac1S \sum_s \mathrm{NLL}(w_s), \qquad w_s \sim q
+
+    It is the mean of the losses, an unbiased estimate of the expected NLL; the loss of the mean
+    output would miss the posterior's spread.
+
+    Args:
+        model: every forward pass of it is one draw.
+        x: a batch of inputs.
+        y: its targets.
+        likelihood: maps (output, target) to the mean NLL per datum.
+        num_draws: S; all S passes are kept for the gradient.
+    """
+    return sum(likelihood(model(x), y) for _ in range(num_draws)) / num_draws
+
+
 def elbo_loss(nll: Tensor, kl: Tensor, *, num_data: int, kl_weight: float = 1.0) -> Tensor:
     r"""Return the negative ELBO per datum, in nats.
 

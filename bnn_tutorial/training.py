@@ -4,6 +4,7 @@ Explained in the chapters "Polynomial regression with 3-sigma bands" and "A Baye
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -17,7 +18,7 @@ from torch.utils.data import (
 )
 from tqdm.auto import tqdm
 
-from bnn_tutorial.objectives import elbo_loss, kl_divergence
+from bnn_tutorial.objectives import elbo_loss, kl_divergence, sampled_nll
 from bnn_tutorial.prediction import predict
 from bnn_tutorial.randomness import seeded
 
@@ -93,16 +94,18 @@ def fit(
     optimizer: torch.optim.Optimizer | None = None,
     learning_rate: float = 1e-3,
     kl_weight: float = 1.0,
+    num_draws: int = 1,
+    expected_nll: Callable[[nn.Module, Tensor, Tensor, nn.Module], Tensor] | None = None,
     validation: TensorDataset | None = None,
     validate_every: int = 1,
     num_samples: int = 10,
     seed: int | None = None,
     progress: bool = True,
 ) -> History:
-    r"""Minimize the negative ELBO per datum with one posterior draw a step.
+    r"""Minimize the negative ELBO per datum with posterior draws, or with none.
 
-    .. math:: \frac1B \sum_{b} -\log p(y_b \mid x_b, w) + \lambda \frac{\mathrm{KL}}{N}, \qquad
-        w \sim q
+    .. math:: \frac1S \sum_s \frac1B \sum_b -\log p(y_b \mid x_b, w_s)
+        + \lambda \frac{\mathrm{KL}}{N}, \qquad w_s \sim q
 
     A model without Bayesian layers has KL 0 and is trained by maximum likelihood.
 
@@ -116,6 +119,9 @@ def fit(
         optimizer: over the model's and the likelihood's parameters; None means Adam.
         learning_rate: of that Adam; not used with your own ``optimizer``.
         kl_weight: :math:`\lambda`; 1 is the ELBO.
+        num_draws: S, the posterior draws a step; not used with ``expected_nll``.
+        expected_nll: maps (model, x, y, likelihood) to the expected NLL per datum in closed form;
+            None estimates it with draws.
         validation: a data set to :func:`evaluate` on while training.
         validate_every: epochs between two validations; the last epoch is always validated.
         num_samples: posterior draws a validation.
@@ -136,6 +142,7 @@ def fit(
     for name, count in {
         "epochs": epochs,
         "batch_size": batch_size,
+        "num_draws": num_draws,
         "validate_every": validate_every,
     }.items():
         if count < 1:
@@ -157,7 +164,11 @@ def fit(
             for batch, (x, y) in enumerate(loader):
                 step += 1
                 optimizer.zero_grad()
-                nll = likelihood(model(x.to(device)), y.to(device))
+                x, y = x.to(device), y.to(device)
+                if expected_nll is None:
+                    nll = sampled_nll(model, x, y, likelihood, num_draws)
+                else:
+                    nll = expected_nll(model, x, y, likelihood)
                 kl = kl_divergence(model)
                 loss = elbo_loss(nll, kl, num_data=len(data), kl_weight=kl_weight)
                 values = {"loss": loss.item(), "nll": nll.item(), "kl": kl.item()}
@@ -204,7 +215,7 @@ def evaluate(
         seed: makes the draws repeatable and leaves the global generator untouched.
 
     Returns:
-        The scores by name: ``nll`` and ``rmse`` for a Gaussian likelihood; ``nll``, ``accuracy``
+        The scores by name, ``nll`` and ``rmse`` for a Gaussian likelihood; ``nll``, ``accuracy``
         and ``ece`` for a categorical one.
     """
     x, y = data.tensors

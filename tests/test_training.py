@@ -2,6 +2,8 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
+from monte_carlo import assert_mean, assert_variance
 from torch import nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -43,6 +45,49 @@ def test_fit_finds_the_best_mean_field_posterior_of_a_linear_model(estimator):
     # A tenth of a posterior standard deviation is several times what the last steps wander.
     assert ((found_mean - mean).abs() < 0.1 * std).all()
     assert ((found_std / std - 1).abs() < 0.1).all()
+
+
+def linear_gaussian_nll(model, x, y, likelihood):
+    """The exact E_q[NLL] of a linear layer: (y - f)^2 has the mean (y - mean)^2 + variance."""
+    variance = x.square() @ model.weight_std.square().T + model.bias_std.square()
+    error = (y - F.linear(x, model.weight_mean, model.bias_mean)).square() + variance
+    noise_variance = likelihood.noise_std.square()
+    return 0.5 * ((2 * torch.pi * noise_variance).log() + error / noise_variance).mean()
+
+
+def test_a_closed_form_takes_the_place_of_draws():
+    data, likelihood = line(), bt.GaussianLikelihood(0.5, learn=False)
+    with bt.seeded(0):
+        layer = bt.BayesianLinear(1, 1, init_std=0.3)
+    start = copy.deepcopy(layer)
+    history = bt.fit(
+        layer, data, likelihood, epochs=1, expected_nll=linear_gaussian_nll, progress=False
+    )
+    nll = linear_gaussian_nll(start, *data.tensors, likelihood)
+    assert history["nll"] == [pytest.approx(nll.item())]
+    # Adam's first step is the learning rate against the gradient's sign.
+    (nll + bt.kl_divergence(start) / len(data)).backward()
+    for name, parameter in start.named_parameters():
+        moved = layer.get_parameter(name) - parameter
+        torch.testing.assert_close(moved, -1e-3 * parameter.grad.sign(), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("num_draws", [1, 4])
+def test_draws_of_a_step_are_averaged_as_losses(num_draws):
+    data, likelihood = line(), bt.GaussianLikelihood(0.5, learn=False)
+    layer = bt.BayesianLinear(1, 1, init_std=0.3, estimator="weight")
+    still = torch.optim.SGD(layer.parameters(), lr=0.0)
+    settings = {"epochs": 2000, "optimizer": still, "seed": 1, "progress": False}
+    history = bt.fit(layer, data, likelihood, num_draws=num_draws, **settings)
+    draws = torch.tensor(history["nll"])
+    assert_mean(draws, linear_gaussian_nll(layer, *data.tensors, likelihood).detach())
+    # The loss of one draw of slope and intercept, many at once: its variance shrinks by num_draws.
+    with bt.seeded(2), torch.no_grad():
+        weight = layer.weight_mean[0] + layer.weight_std[0] * torch.randn(100_000, 1)
+        bias = layer.bias_mean + layer.bias_std * torch.randn(100_000, 1)
+        x, y = (tensor.T for tensor in data.tensors)
+        losses = -Normal(x * weight + bias, 0.5).log_prob(y).mean(dim=1)
+    assert_variance(draws, losses.var() / num_draws)
 
 
 def test_kl_is_divided_by_the_data_set_and_not_by_the_batch():
@@ -198,6 +243,7 @@ def test_evaluate_scores_the_average_of_the_draws():
         (TensorDataset(torch.zeros(0, 1), torch.zeros(0, 1)), {"epochs": 1}, "data is empty"),
         (line(), {"epochs": 0}, "epochs=0"),
         (line(), {"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        (line(), {"epochs": 1, "num_draws": 0}, "num_draws=0"),
         (line(), {"epochs": 1, "validate_every": 0}, "validate_every=0"),
         (line(), {"epochs": 1, "kl_weight": -1.0}, "kl_weight=-1.0"),
     ],
