@@ -314,8 +314,9 @@ def test_unreachable_server_says_how_to_go_on(small, tmp_path, monkeypatch):
         assert_download_fails(small, tmp_path / "new")
 
 
-def test_server_that_hangs_up_says_how_to_go_on(server_folder, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(QuietHandler, "do_GET", lambda handler: None)
+@pytest.mark.parametrize("answer", [b"", b"not HTTP\r\n"])
+def test_server_that_fails_says_how_to_go_on(answer, server_folder, small, tmp_path, monkeypatch):
+    monkeypatch.setattr(QuietHandler, "do_GET", lambda handler: handler.wfile.write(answer))
     assert_download_fails(small, tmp_path / "new")
 
 
