@@ -20,7 +20,15 @@ from bnn_tutorial.layers import (
     posterior_mean,
 )
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood
-from bnn_tutorial.models import mnist_network, regression_network
+from bnn_tutorial.models import (
+    ImageClassifier,
+    alexnet,
+    lenet5,
+    mnist_network,
+    regression_network,
+    resnet20,
+    three_conv_three_fc,
+)
 from bnn_tutorial.objectives import elbo_loss, kl_divergence
 from bnn_tutorial.prediction import Prediction, predict
 from bnn_tutorial.randomness import seeded
@@ -39,9 +47,11 @@ __all__ = [
     "EntropyDecomposition",
     "GaussianLikelihood",
     "History",
+    "ImageClassifier",
     "NonFiniteLossError",
     "Prediction",
     "ReliabilityBins",
+    "alexnet",
     "audit_band",
     "auroc",
     "bayesian_layers",
@@ -54,6 +64,7 @@ __all__ = [
     "glue",
     "inverse_softplus",
     "kl_divergence",
+    "lenet5",
     "load_mnist",
     "load_model",
     "mnist_network",
@@ -63,7 +74,9 @@ __all__ = [
     "predict",
     "regression_network",
     "reliability_bins",
+    "resnet20",
     "save_model",
     "seeded",
+    "three_conv_three_fc",
     "to_bayesian",
 ]
