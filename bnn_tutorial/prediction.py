@@ -14,24 +14,14 @@ from tqdm.auto import tqdm
 from bnn_tutorial.randomness import seeded
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Outputs of ``num_samples`` networks drawn from the posterior.
+class Moments:
+    """The mean and the epistemic standard deviation of a network's output, and their bands.
 
-    ``samples`` has shape (S, N, ...): samples, data, outputs.
+    What :class:`Prediction` estimates from draws and :class:`ExactMoments` holds in closed form.
     """
 
-    samples: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        """The average over the draws, shape (N, ...)."""
-        return self.samples.mean(dim=0)
-
-    @property
-    def std(self) -> Tensor:
-        """The epistemic standard deviation: the spread of the draws, shape (N, ...)."""
-        return self.samples.std(dim=0)
+    mean: Tensor
+    std: Tensor
 
     def total_std(self, noise_std: Tensor | float) -> Tensor:
         r"""Return the standard deviation of a new observation, epistemic and noise together.
@@ -58,6 +48,26 @@ class Prediction:
             raise ValueError(f"k={k}, noise_std={noise_std}: expected 0 or more")
         half = k * self.total_std(noise_std)
         return self.mean - half, self.mean + half
+
+
+@dataclass(frozen=True)
+class Prediction(Moments):
+    """Outputs of ``num_samples`` networks drawn from the posterior.
+
+    ``samples`` has shape (S, N, ...): samples, data, outputs.
+    """
+
+    samples: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The average over the draws, shape (N, ...)."""
+        return self.samples.mean(dim=0)
+
+    @property
+    def std(self) -> Tensor:
+        """The epistemic standard deviation, which is the spread of the draws, shape (N, ...)."""
+        return self.samples.std(dim=0)
 
 
 @contextlib.contextmanager
