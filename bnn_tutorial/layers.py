@@ -1,7 +1,8 @@
 """Bayesian layers: every weight is an independent Gaussian whose mean and width are learnt.
 
-Explained in the chapters "Reparameterization" (the estimators) and "A Bayesian CNN on MNIST" (the
-convolution).
+Here are what all layers share, the three estimators of a random forward pass, and the fully
+connected layer; the convolutions are in ``convolutions.py``. Explained in the chapters
+"Reparameterization" (the estimators) and "A Bayesian CNN on MNIST".
 """
 
 import abc
@@ -11,10 +12,13 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Normal
-from torch.nn.modules.utils import _pair
+from torch.autograd.function import once_differentiable
+from torch.distributions import Distribution, Normal
 
-ESTIMATORS = ("weight", "local")
+from bnn_tutorial.divergence import Gaussian, kl_to_priors
+from bnn_tutorial.priors import Prior, at_least_float32
+
+ESTIMATORS = ("weight", "local", "flipout")
 
 
 def inverse_softplus(std: float) -> float:
@@ -33,38 +37,108 @@ def inverse_softplus(std: float) -> float:
     return std + math.log(-math.expm1(-std))
 
 
+class _GaussianNoise(torch.autograd.Function):
+    """Add noise of a given variance to a mean: ``mean + sqrt(variance) * epsilon``.
+
+    Written out because autograd's own chain would pass three times more often over tensors of the
+    activations' size. The slope of the square root is infinite at 0, where an all-zero input meets
+    no bias; there the noise and the gradient are 0.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(mean: Tensor, variance: Tensor, half_epsilon: Tensor) -> tuple[Tensor, Tensor]:
+        # A variance of 0, or below by rounding, becomes infinite, so that its inverse is 0.
+        smallest = torch.finfo(variance.dtype).tiny
+        inverse_std = F.threshold(variance, smallest, math.inf).rsqrt()
+        slope = inverse_std * half_epsilon
+        return torch.addcmul(mean, variance, slope, value=2).to(mean.dtype), slope
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, slope = output
+        ctx.mark_non_differentiable(slope)
+        ctx.save_for_backward(slope)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient, _):
+        (slope,) = ctx.saved_tensors
+        return gradient, gradient * slope, None
+
+
+def _random_signs(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    # Drawn from uniform numbers: several times faster than bernoulli_ on a CPU.
+    uniform = torch.rand(shape, dtype=like.dtype, device=like.device)
+    return torch.copysign(torch.ones_like(uniform), uniform - 0.5)
+
+
+class MomentsOfOneInput:
+    """The output moments of one layer for the first input it meets, worked out once.
+
+    While :func:`bnn_tutorial.predict` gives a layer the same tensor at every draw, only the noise
+    is drawn anew.
+    """
+
+    def __init__(self):
+        self._input: Tensor | None = None
+        self._moments: tuple[Tensor, Tensor] | None = None
+
+    def of(self, layer: "BayesianLayer", x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the layer's output moments for ``x``."""
+        if self._input is None:
+            self._input, self._moments = x, layer.output_moments(x)
+        return self._moments if x is self._input else layer.output_moments(x)
+
+
 class BayesianLayer(nn.Module, abc.ABC):
     r"""A layer whose weights have the posterior :math:`q(w) = \mathcal N(\mu, \sigma^2)`.
 
     .. math:: \sigma = \log(1 + e^{\rho}), \qquad w = \mu + \sigma \epsilon, \quad
         \epsilon \sim \mathcal N(0, 1)
 
-    Forward always samples, in ``train()`` and in ``eval()`` alike; only
-    :func:`posterior_mean` replaces the draw by the means.
+    Forward always samples, in ``train()`` and in ``eval()`` alike; only :func:`posterior_mean`
+    replaces the draw by the means. The three estimators agree in the mean and the variance of each
+    output and differ in what the data of a batch share:
 
-    Subclasses name their linear map in :meth:`linear_map`. Source: Blundell et al. (2015) for the
-    parameterization, Kingma et al. (2015) for the ``"local"`` estimator.
+    - ``"weight"`` draws the weights once a forward pass, for all data: :math:`y = x w^\top`.
+    - ``"local"`` draws each output from its own Gaussian:
+      :math:`y \sim \mathcal N(x \mu^\top,\; x^2 (\sigma^2)^\top)`.
+    - ``"flipout"`` draws the weights once and gives every datum its own random signs r and s:
+      :math:`y = x \mu^\top + \big((x \circ s) (\sigma \epsilon)^\top\big) \circ r`.
+
+    Subclasses name their linear map in :meth:`linear_map`. Gradients are of first order with
+    ``"local"``: a second derivative through its noise is an error.
+
+    Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
+    for ``"local"``, Wen et al. (2018) for ``"flipout"``.
 
     Args:
         weight_shape: the shape of ``weight_mean``, outputs first.
         bias: whether there is a bias, of shape ``(weight_shape[0],)``.
-        prior: a univariate :class:`torch.distributions.Normal`; None means ``Normal(0, 1)``.
-        estimator: ``"weight"`` draws the weights once a forward pass, so that all data of a batch
-            share them; ``"local"`` draws each pre-activation from its own Gaussian.
+        prior: of every weight and bias, any univariate distribution on the real line; None means
+            ``Normal(0, 1)``. It is kept as the submodules ``weight_prior`` and ``bias_prior``.
+        estimator: ``"weight"``, ``"local"`` or ``"flipout"``.
         init_std: the standard deviation that every weight starts with.
+        device: where the parameters live.
+        dtype: their floating-point type.
 
     Raises:
-        TypeError: ``prior`` is not a Normal.
+        TypeError: ``prior`` is not a distribution.
         ValueError: an unknown ``estimator``, an ``init_std`` that is not positive and finite, or a
-            prior whose parameters are not scalars.
+            ``prior`` that is not univariate or not on the whole real line.
     """
+
+    # How many of an input's last dimensions are positions that share the weights.
+    spatial_dims = 0
 
     def __init__(
         self,
         weight_shape: tuple[int, ...],
         bias: bool,
         *,
-        prior: Normal | None,
+        prior: Distribution | None,
         estimator: str,
         init_std: float,
         device=None,
@@ -73,13 +147,11 @@ class BayesianLayer(nn.Module, abc.ABC):
         super().__init__()
         if estimator not in ESTIMATORS:
             raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
-        prior = Normal(0.0, 1.0) if prior is None else prior
-        if not isinstance(prior, Normal):
-            raise TypeError(f"prior={prior!r}: expected a torch.distributions.Normal")
-        if prior.batch_shape.numel() != 1:
-            raise ValueError(f"prior={prior!r}: expected one mean and one standard deviation")
         self.estimator = estimator
         self.sampling = True
+        # Set by NetworkPosterior while a draw of the whole network is in use.
+        self.drawn: tuple[Tensor, Tensor | None] | None = None
+        self.shared_moments: MomentsOfOneInput | None = None
         factory = {"device": device, "dtype": dtype}
         self.weight_mean = nn.Parameter(torch.empty(weight_shape, **factory))
         self.weight_rho = nn.Parameter(torch.empty(weight_shape, **factory))
@@ -89,14 +161,37 @@ class BayesianLayer(nn.Module, abc.ABC):
         else:
             self.register_parameter("bias_mean", None)
             self.register_parameter("bias_rho", None)
-        # Buffers, so that the prior moves with the layer and is saved with it.
-        reference = self.weight_mean.detach()
-        self.register_buffer("prior_mean", reference.new_full((), float(prior.loc)))
-        self.register_buffer("prior_std", reference.new_full((), float(prior.scale)))
+        prior = Normal(0.0, 1.0) if prior is None else prior
+        self.set_prior(prior, prior)
         self.reset_parameters(init_std)
 
+    def set_prior(self, weight: Distribution, bias: Distribution) -> None:
+        """Replace the priors of the weights and of the biases.
+
+        Args:
+            weight: one distribution for all weights, or one each, of ``weight_mean``'s shape.
+            bias: the same for the biases; not used without them.
+
+        Raises:
+            TypeError: one of them is not a distribution.
+            ValueError: one is not univariate, not on the real line, or of another shape.
+        """
+        mean = self.weight_mean
+        self.weight_prior = Prior(weight, mean.shape, device=mean.device, dtype=mean.dtype)
+        self.bias_prior = None
+        if self.bias_mean is not None:
+            shape = self.bias_mean.shape
+            self.bias_prior = Prior(bias, shape, device=mean.device, dtype=mean.dtype)
+
     def reset_parameters(self, init_std: float) -> None:
-        """Draw the means as torch.nn draws its weights and set every width to ``init_std``."""
+        """Draw the means as torch.nn draws its weights and set every width to ``init_std``.
+
+        Args:
+            init_std: a standard deviation.
+
+        Raises:
+            ValueError: it is not positive and finite.
+        """
         nn.init.kaiming_uniform_(self.weight_mean, a=math.sqrt(5))
         nn.init.constant_(self.weight_rho, inverse_softplus(init_std))
         if self.bias_mean is not None:
@@ -115,55 +210,100 @@ class BayesianLayer(nn.Module, abc.ABC):
         return None if self.bias_rho is None else F.softplus(self.bias_rho)
 
     @property
-    def prior(self) -> Normal:
-        """The prior of every weight and bias."""
-        return Normal(self.prior_mean, self.prior_std)
+    def prior(self) -> Distribution:
+        """The prior of every weight; a bias has the same, unless :meth:`set_prior` gave another."""
+        return self.weight_prior.distribution
 
-    def kl_divergence(self) -> Tensor:
+    def gaussians(self) -> list[Gaussian]:
+        """Return the posterior of the weights and, where there is one, of the bias."""
+        parts = [Gaussian(self.weight_mean, self.weight_rho, self.weight_prior)]
+        if self.bias_mean is not None:
+            parts.append(Gaussian(self.bias_mean, self.bias_rho, self.bias_prior))
+        return parts
+
+    def kl_divergence(self, num_samples: int = 1) -> Tensor:
         r"""Return KL(q || prior), summed over weights and biases: a scalar in nats.
 
-        .. math:: \sum_i \log\frac{\sigma_p}{\sigma_i}
-            + \frac{\sigma_i^2 + (\mu_i - \mu_p)^2}{2 \sigma_p^2} - \frac12
+        .. math:: \sum_i \mathrm{KL}\big(\mathcal N(\mu_i, \sigma_i^2) \,\|\, p_i\big)
+
+        Args:
+            num_samples: draws of the estimate where the prior leaves no closed form; see
+                :func:`bnn_tutorial.kl_divergence`.
         """
-        kl = torch.distributions.kl_divergence(
-            Normal(self.weight_mean, self.weight_std), self.prior
-        ).sum()
-        if self.bias_mean is not None:
-            kl = (
-                kl
-                + torch.distributions.kl_divergence(
-                    Normal(self.bias_mean, self.bias_std), self.prior
-                ).sum()
-            )
-        return kl
+        return kl_to_priors(self.gaussians(), num_samples)
 
     @abc.abstractmethod
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Apply the layer's linear map with the given weight and bias."""
+        """Apply to ``x`` the layer's linear map with the given ``weight`` and ``bias``."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` with one draw from the posterior, or with its means in posterior_mean."""
         if not self.sampling:
             return self.linear_map(x, self.weight_mean, self.bias_mean)
+        if self.drawn is not None:
+            return self.linear_map(x, *self.drawn)
         if self.estimator == "weight":
             return self._forward_weight(x)
-        return self._forward_local(x)
+        if self.estimator == "local":
+            return self._forward_local(x)
+        return self._forward_flipout(x)
 
     def _forward_weight(self, x: Tensor) -> Tensor:
-        weight = self.weight_mean + self.weight_std * torch.randn_like(self.weight_mean)
-        bias = self.bias_mean
-        if bias is not None:
-            bias = bias + self.bias_std * torch.randn_like(bias)
-        return self.linear_map(x, weight, bias)
+        draws = [
+            torch.addcmul(part.mean, F.softplus(part.rho), torch.randn_like(part.mean))
+            for part in self.gaussians()
+        ]
+        return self.linear_map(x, draws[0], draws[1] if len(draws) > 1 else None)
 
     def _forward_local(self, x: Tensor) -> Tensor:
+        if self.shared_moments is None:
+            mean, variance = self.output_moments(x)
+        else:
+            mean, variance = self.shared_moments.of(self, x)
+        half_epsilon = torch.empty_like(variance).normal_(std=0.5)
+        return _GaussianNoise.apply(mean, variance, half_epsilon)[0]
+
+    def output_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return the mean and the variance of each output, given ``x``.
+
+        .. math:: \mathbb E[y] = x \mu^\top + \mu_b, \qquad
+            \mathrm{Var}[y] = x^2 (\sigma^2)^\top + \sigma_b^2
+
+        The variance is in single precision or better, under autocast too: the squares of half
+        precision run out of range.
+
+        Args:
+            x: the layer's input.
+        """
         mean = self.linear_map(x, self.weight_mean, self.bias_mean)
-        bias_variance = None if self.bias_std is None else self.bias_std.square()
-        variance = self.linear_map(x.square(), self.weight_std.square(), bias_variance)
-        # sqrt has an infinite slope at 0, where an all-zero input meets no bias: the smallest
-        # normal number there keeps the gradient finite and adds nothing that float can show.
-        std = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
-        return mean + std * torch.randn_like(mean)
+        with torch.autocast(x.device.type, enabled=False):
+            variances = [F.softplus(at_least_float32(p.rho)).square() for p in self.gaussians()]
+            bias = variances[1] if len(variances) > 1 else None
+            square = at_least_float32(x).square()
+            variance = self.linear_map(square, variances[0].to(square.dtype), bias)
+        return mean, variance
+
+    def _forward_flipout(self, x: Tensor) -> Tensor:
+        mean = self.linear_map(x, self.weight_mean, self.bias_mean)
+        deviations = [F.softplus(p.rho) * torch.randn_like(p.mean) for p in self.gaussians()]
+        bias = deviations[1] if len(deviations) > 1 else None
+        positions = (1,) * self.spatial_dims
+        channels = x.shape[: x.dim() - self.spatial_dims]
+        signed = x * _random_signs(x, (*channels, *positions))
+        deviation = self.linear_map(signed, deviations[0], bias)
+        channels = deviation.shape[: deviation.dim() - self.spatial_dims]
+        return torch.addcmul(mean, deviation, _random_signs(mean, (*channels, *positions)))
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a print of the model."""
+        return (
+            f"bias={self.bias_mean is not None}, prior={self.weight_prior}, "
+            f"estimator={self.estimator!r}"
+        )
+
+    def __repr__(self) -> str:
+        # In one line: the priors are submodules, but part of the layer to a reader.
+        return f"{type(self).__name__}({self.extra_repr()})"
 
 
 class BayesianLinear(BayesianLayer):
@@ -182,7 +322,7 @@ class BayesianLinear(BayesianLayer):
         out_features: int,
         bias: bool = True,
         *,
-        prior: Normal | None = None,
+        prior: Distribution | None = None,
         estimator: str = "local",
         init_std: float = 0.05,
         device=None,
@@ -206,93 +346,7 @@ class BayesianLinear(BayesianLayer):
 
     def extra_repr(self) -> str:
         """Describe the layer in a print of the model."""
-        return (
-            f"{self.in_features}, {self.out_features}, bias={self.bias_mean is not None}, "
-            f"prior=Normal({self.prior_mean:g}, {self.prior_std:g}), estimator={self.estimator!r}"
-        )
-
-
-class BayesianConv2d(BayesianLayer):
-    r"""A two-dimensional convolution with a Gaussian posterior over its kernels.
-
-    .. math:: y_{o} = b_o + \sum_i W_{oi} \star x_i, \qquad W \sim q(W),\; b \sim q(b)
-
-    Shapes: ``x`` is (N, in_channels, H, W) or (in_channels, H, W), as in
-    :class:`torch.nn.Conv2d`, whose arguments come first; then those of :class:`BayesianLayer`,
-    which also lists the errors raised. With ``estimator="local"`` every output pixel has its own
-    noise: the marginals are exact, the correlation between pixels that share a kernel is not.
-
-    Raises:
-        ValueError: besides, channels that ``groups`` does not divide, or an unknown
-            ``padding_mode``.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        *,
-        prior: Normal | None = None,
-        estimator: str = "local",
-        init_std: float = 0.05,
-        device=None,
-        dtype=None,
-    ):
-        # torch.nn.Conv2d validates the arguments and works out the padding of every mode; on the
-        # meta device it holds no weights.
-        geometry = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            padding_mode,
-            device="meta",
-        )
-        super().__init__(
-            tuple(geometry.weight.shape),
-            bias,
-            prior=prior,
-            estimator=estimator,
-            init_std=init_std,
-            device=device,
-            dtype=dtype,
-        )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = geometry.kernel_size
-        self.stride = geometry.stride
-        self.padding = geometry.padding
-        self.dilation = geometry.dilation
-        self.groups = groups
-        self.padding_mode = padding_mode
-        self._border = geometry._reversed_padding_repeated_twice
-
-    def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the convolution of ``x`` with ``weight``, plus ``bias``."""
-        padding = self.padding
-        if self.padding_mode != "zeros":
-            x = F.pad(x, self._border, mode=self.padding_mode)
-            padding = _pair(0)
-        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        """Describe the layer in a print of the model."""
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, bias={self.bias_mean is not None}, "
-            f"prior=Normal({self.prior_mean:g}, {self.prior_std:g}), estimator={self.estimator!r}"
-        )
+        return f"{self.in_features}, {self.out_features}, {super().extra_repr()}"
 
 
 def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:

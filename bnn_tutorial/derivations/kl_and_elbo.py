@@ -195,7 +195,7 @@ def layer_kl():
     with torch.no_grad():
         layer.weight_mean.copy_(means[:12].reshape(4, 3))
         layer.bias_mean.copy_(means[12:])
-    prior_mean, prior_std = layer.prior_mean.item(), layer.prior_std.item()
+    prior_mean, prior_std = layer.prior.loc.item(), layer.prior.scale.item()
     std = layer.weight_std[0, 0].item()
     summed = math.fsum(
         closed_form(mean, std, prior_mean, prior_std, math.log) for mean in means.tolist()

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
-from bnn_tutorial.layers import BayesianConv2d, BayesianLinear, inverse_softplus
+from bnn_tutorial.convolutions import BayesianConv2d
+from bnn_tutorial.layers import BayesianLinear, inverse_softplus
 from bnn_tutorial.prediction import predict
 from bnn_tutorial.randomness import seeded
 
