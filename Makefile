@@ -4,7 +4,7 @@ BIN = .venv/bin
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 CHROMIUM = $$(which chromium chromium-browser google-chrome google-chrome-stable)
 
-.PHONY: book serve test lint requirements clean help browser
+.PHONY: book serve test lint benchmark requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: .venv/installed ## Execute the notebooks and build the site into _build/html
@@ -25,6 +25,10 @@ test: book browser ## Test the package, the built pages and every notebook
 lint: .venv/installed ## Check the code and the notebooks with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for README's table
+	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
+	_build/benchmark/bin/python benchmarks/speed.py --table
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
@@ -52,4 +56,14 @@ _build/html/index.html:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --requirement requirements.txt
 	$(BIN)/pip install --no-deps --editable .
+	@touch $@
+
+# The other libraries see the tested environment and join it from outside, so that none of them
+# changes a version there.
+_build/benchmark/installed: .venv/installed
+	@echo "== Installing the other libraries into _build/benchmark: 620 MB."
+	$(PYTHON) -m venv _build/benchmark
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> $$(_build/benchmark/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tutorial.pth
+	$(BIN)/pip --python _build/benchmark/bin/python install --constraint requirements.txt --group benchmark
 	@touch $@
