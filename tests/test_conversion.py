@@ -70,6 +70,3 @@ def test_wrong_arguments_are_errors():
         bt.to_bayesian(bt.mnist_network(), skip=("tail",))
     with pytest.raises(TypeError, match="tuple of names"):
         bt.to_bayesian(bt.mnist_network(), skip="head")
-    with pytest.raises(TypeError, match="'0' is a Conv1d"):
-        bt.to_bayesian(nn.Sequential(nn.Conv1d(1, 1, 1)))
-    assert isinstance(bt.to_bayesian(nn.Sequential(nn.Conv1d(1, 1, 1)), skip=("0",))[0], nn.Conv1d)

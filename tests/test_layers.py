@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from monte_carlo import assert_mean, assert_variance
 from torch import nn
-from torch.distributions import Laplace, Normal
+from torch.distributions import Normal
 
 import bnn_tutorial as bt
 from bnn_tutorial.layers import ESTIMATORS
@@ -275,9 +275,7 @@ def test_posterior_mean_gives_every_layer_back_as_it_was():
         ({"init_std": 0.0}, ValueError, "std=0.0.*positive"),
         ({"init_std": -0.1}, ValueError, "std=-0.1.*positive"),
         ({"init_std": float("nan")}, ValueError, "std=nan.*positive"),
-        ({"prior": Laplace(0.0, 1.0)}, TypeError, "prior=Laplace.*Normal"),
         ({"prior": 0.1}, TypeError, "prior=0.1.*Normal"),
-        ({"prior": Normal(torch.zeros(2), 1.0)}, ValueError, "prior=.*one mean"),
     ],
 )
 def test_wrong_settings_are_errors_that_say_what_was_expected(settings, error, words):
@@ -294,7 +292,7 @@ def test_convolution_keeps_the_errors_of_torch():
 
 def test_print_shows_prior_and_estimator():
     text = repr(bt.BayesianConv2d(1, 2, 3, prior=Normal(0.0, 0.1), estimator="weight"))
-    assert "prior=Normal(0, 0.1)" in text
+    assert "prior=Normal(loc=0, scale=0.1)" in text
     assert "estimator='weight'" in text
 
 
