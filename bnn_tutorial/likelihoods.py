@@ -55,7 +55,7 @@ class GaussianLikelihood(nn.Module):
         return -self._log_density(output, target).mean()
 
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
-        r"""Score the posterior predictive distribution of outputs ``samples``, shape (S, N, 1).
+        r"""Score the predictive distribution of ``samples`` (S, N, 1) on ``target`` (N, 1).
 
         .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s), \qquad
             \mathrm{rmse} = \sqrt{\tfrac1N \textstyle\sum_n (y_n - \bar f(x_n))^2}
@@ -75,11 +75,11 @@ class CategoricalLikelihood(nn.Module):
     """
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean negative log-likelihood of logits (N, C) and labels (N,), in nats."""
+        """Return the mean NLL, in nats, of logits ``output`` (N, C) and labels ``target`` (N,)."""
         return F.cross_entropy(output, target)
 
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
-        r"""Score the posterior predictive distribution of logits ``samples``, shape (S, N, C).
+        r"""Score the predictive distribution of logits ``samples`` (S, N, C) on ``target`` (N,).
 
         Probabilities are averaged over the draws, never logits; from the average come the negative
         log-likelihood in nats per datum, the accuracy and the expected calibration error, both as

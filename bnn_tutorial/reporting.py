@@ -10,7 +10,7 @@ GLUE_PREFIX = "application/papermill.record/"
 
 
 def glue(**values: float | int | str) -> None:
-    """Make numbers available to the prose of the rendered page, each under its own name.
+    """Make ``values`` available to the prose of the rendered page, each under its own name.
 
     The page writes them with the role ``{glue:text}``; a live notebook shows ``name = value``.
     Tensors of one element count as numbers.

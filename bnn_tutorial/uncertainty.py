@@ -12,7 +12,11 @@ from torch.special import entr
 
 @dataclass(frozen=True)
 class EntropyDecomposition:
-    """The entropy of the averaged prediction and its two parts, each of shape (N,), in nats."""
+    """The entropy of a prediction and its two parts, each of shape (N,), in nats.
+
+    ``total`` is the entropy of the averaged prediction, ``aleatoric`` what the draws share and
+    ``epistemic`` what they disagree about.
+    """
 
     total: Tensor
     aleatoric: Tensor

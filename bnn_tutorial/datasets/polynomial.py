@@ -30,7 +30,7 @@ def polynomial_data(
     noise_scale: float = 2.0,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Return N noisy points (x, y) of :func:`polynomial`, two float32 tensors of shape (N, 1).
+    r"""Return N noisy points (x, y) of the curve f, two float32 tensors of shape (N, 1).
 
     .. math:: y = x^5 - 10 x + \varepsilon
 

@@ -16,7 +16,11 @@ STANDARD_ERRORS = 5.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """One check that was run: both sides, their difference and what is allowed."""
+    """One check that was run.
+
+    Its ``left`` and ``right`` side as text, their ``difference``, and the ``tolerance``, which is
+    the largest that is allowed.
+    """
 
     left: str
     right: str
@@ -31,7 +35,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One way to test an identity: what is compared, by which method, and the comparison."""
+    """One way to test an identity.
+
+    Its ``statement`` says what is compared, its ``method`` how; ``run`` compares.
+    """
 
     statement: str
     method: str
@@ -114,7 +121,7 @@ def monte_carlo(statement: str, sides: Callable[[], tuple[Tensor, float]]) -> Ch
 class Identity:
     """A numbered equation of the book.
 
-    Attributes:
+    Args:
         label: the equation's label in its notebook, such as ``eq-bayes``.
         chapter: the notebook's name without its ending.
         name: what the equation is called.
