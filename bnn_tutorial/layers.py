@@ -342,11 +342,12 @@ class BayesianLinear(BayesianLayer):
 
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return ``x @ weight.T + bias``."""
-        if self.drawn is not None and self.in_features == 1 and bias is not None:
-            # One input makes an outer product, without the set-up of a matrix product: half the
-            # time where no gradient is asked for, whose sum over the data is dearer.
-            if not (torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type)):
-                return torch.addcmul(bias, x, weight.T)
+        outer_product = self.drawn is not None and self.in_features == 1 and bias is not None
+        if outer_product and not (
+            torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type)
+        ):
+            # Half the time of a matrix product, where no gradient has to be summed over the data.
+            return torch.addcmul(bias, x, weight.T)
         return F.linear(x, weight, bias)
 
     def extra_repr(self) -> str:

@@ -6,7 +6,7 @@ for any number of layers. Explained in the chapter "Reparameterization".
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -54,50 +54,61 @@ def kl_divergence(module: nn.Module, num_samples: int = 1) -> Tensor:
     return kl_to_priors(parts, num_samples)
 
 
-def _split(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
-    sizes = [tensor.numel() for tensor in like]
-    return [
-        part.view(tensor.shape).to(tensor.dtype)
-        for part, tensor in zip(flat.split(sizes), like, strict=True)
-    ]
+class _Layout:
+    """Where each of several tensors lies in one vector of all their elements."""
+
+    def __init__(self, tensors: Sequence[Tensor]):
+        self.shapes = [tensor.shape for tensor in tensors]
+        self.sizes = [tensor.numel() for tensor in tensors]
+        self.size = sum(self.sizes)
+        halves = {tensor.dtype for tensor in tensors} - {torch.float32, torch.float64}
+        self._dtypes = [tensor.dtype for tensor in tensors] if halves else None
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """Return the tensors as views of ``vector``, or in half precision where they were."""
+        parts = zip(vector.split(self.sizes), self.shapes, strict=True)
+        views = [part.view(shape) for part, shape in parts]
+        if self._dtypes is None:
+            return views
+        return [view.to(dtype) for view, dtype in zip(views, self._dtypes, strict=True)]
 
 
 class _DrawAndDivergence(torch.autograd.Function):
     """Return the KL of all weights to their Normal priors and a draw of the first of them.
 
-    Inputs are the priors' means and standard deviations, how many tensors to draw, then all means
-    and all rhos. One node for the whole network: the gradients of the draw and of the KL share
-    what forward has worked out.
+    Inputs are the priors' means and standard deviations, half the number of weights, the layouts
+    of the drawn tensors and of all parameters, then all means and all rhos. One node for the whole
+    network: the gradients of the draw and of the KL share what forward has worked out.
     """
 
     @staticmethod
-    def forward(ctx, loc, scale, num_drawn, *parameters):
-        means, rhos = parameters[: len(parameters) // 2], parameters[len(parameters) // 2 :]
-        mean, rho = flatten(means), flatten(rhos)
+    def forward(ctx, loc, scale, half_size, drawn, layout, *parameters):
+        mean, rho = flatten(parameters).chunk(2)
         std = F.softplus(rho)
         ratio, offset = std / scale, (mean - loc) / scale
-        kl = 0.5 * (ratio.dot(ratio) + offset.dot(offset) - len(rho)) - ratio.log().sum()
-        size = sum(tensor.numel() for tensor in means[:num_drawn])
-        epsilon = torch.randn_like(mean[:size])
-        weights = torch.addcmul(mean[:size], std[:size], epsilon)
+        squares = ratio.dot(ratio) + offset.dot(offset)
+        # 0.5 * squares - log - 0.5 * size; as tensors, which Python's numbers are first made into.
+        kl = torch.add(-ratio.log().sum() - half_size, squares, alpha=0.5)
+        if drawn.size < len(rho):
+            mean, std = mean[: drawn.size], std[: drawn.size]
+        epsilon = torch.randn_like(mean)
         ctx.save_for_backward(rho, ratio, offset, scale, epsilon)
-        ctx.parameters = [parameter.detach() for parameter in parameters]
-        return kl, *_split(weights, means[:num_drawn])
+        ctx.layout = layout
+        return kl, *drawn.split(torch.addcmul(mean, std, epsilon))
 
     @staticmethod
     @once_differentiable
     def backward(ctx, kl_gradient, *weight_gradients):
         rho, ratio, offset, scale, epsilon = ctx.saved_tensors
         slope = kl_gradient / scale
-        mean_gradient = offset * slope
-        rho_gradient = (ratio - ratio.reciprocal()).mul_(slope)
+        gradient = torch.cat([offset * slope, (ratio - ratio.reciprocal()).mul_(slope)])
+        mean_gradient, rho_gradient = gradient.chunk(2)
         if weight_gradients:
-            gradient = flatten(weight_gradients)
-            mean_gradient[: len(gradient)].add_(gradient)
-            rho_gradient[: len(gradient)].addcmul_(gradient, epsilon)
+            weight_gradient = flatten(weight_gradients)
+            mean_gradient[: len(epsilon)] += weight_gradient
+            rho_gradient[: len(epsilon)].addcmul_(weight_gradient, epsilon)
         rho_gradient.mul_(rho.sigmoid())
-        gradients = torch.cat([mean_gradient, rho_gradient])
-        return None, None, None, *_split(gradients, ctx.parameters)
+        return None, None, None, None, None, *ctx.layout.split(gradient)
 
 
 def _noise(count: int, like: Tensor, generators: dict[torch.device, torch.Generator]) -> Tensor:
@@ -118,9 +129,10 @@ class NetworkPosterior:
 
     def __init__(self, module: nn.Module):
         layers = bayesian_layers(module)
-        self._drawn_layers = [layer for layer in layers if layer.estimator == "weight"]
+        drawn_layers = [layer for layer in layers if layer.estimator == "weight"]
+        self._has_bias = [(layer, layer.bias_mean is not None) for layer in drawn_layers]
         others = [layer for layer in layers if layer.estimator != "weight"]
-        self._drawn = [part for layer in self._drawn_layers for part in layer.gaussians()]
+        self._drawn = [part for layer in drawn_layers for part in layer.gaussians()]
         self._others = [part for layer in others for part in layer.gaussians()]
         parts = self._drawn + self._others
         anchor = next(module.parameters(), torch.zeros(()))
@@ -131,8 +143,10 @@ class NetworkPosterior:
             loc, scale = expand_normal_priors(parts)
             if (loc == loc[0]).all() and (scale == scale[0]).all():
                 loc, scale = loc[0], scale[0]
-            self._normal_priors = loc, scale
+            size = sum(part.mean.numel() for part in parts)
+            self._normal_priors = loc, scale, loc.new_tensor(size / 2)
             self._parameters = [part.mean for part in parts] + [part.rho for part in parts]
+            self._layouts = _Layout([part.mean for part in self._drawn]), _Layout(self._parameters)
 
     @contextlib.contextmanager
     def draw(self) -> Iterator[Tensor]:
@@ -147,7 +161,7 @@ class NetworkPosterior:
             return
         if self._normal_priors is not None:
             kl, *weights = _DrawAndDivergence.apply(
-                *self._normal_priors, len(self._drawn), *self._parameters
+                *self._normal_priors, *self._layouts, *self._parameters
             )
         else:
             weights = [draw_weights(part) for part in self._drawn]
@@ -196,11 +210,9 @@ class NetworkPosterior:
         return kl
 
     def _set(self, weights: list[Tensor] | None) -> None:
-        if weights is None:
-            for layer in self._drawn_layers:
+        remaining = iter(weights or ())
+        for layer, has_bias in self._has_bias:
+            if weights is None:
                 layer.drawn = None
-            return
-        remaining = iter(weights)
-        for layer in self._drawn_layers:
-            weight = next(remaining)
-            layer.drawn = weight, next(remaining) if layer.bias_mean is not None else None
+            else:
+                layer.drawn = next(remaining), next(remaining) if has_bias else None

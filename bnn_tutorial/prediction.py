@@ -4,14 +4,17 @@ Explained in the chapters "Polynomial regression with 3-sigma bands" and "A Baye
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from bnn_tutorial.layers import MomentsOfOneInput, bayesian_layers
+from bnn_tutorial.posterior import NetworkPosterior
 from bnn_tutorial.randomness import seeded
+from bnn_tutorial.splitting import split_at_first_draw
 
 
 class Moments:
@@ -83,52 +86,130 @@ def evaluation_mode(model: nn.Module):
             module.training = training
 
 
+def _rows_at_once(model: nn.Module, row: Tensor, memory_limit: int) -> int:
+    """Return how many rows a forward pass may take: six tensors of the largest output at a time.
+
+    As many are alive inside a layer with local reparameterization.
+    """
+    largest = row.nbytes
+
+    def measure(module, inputs, output):
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.nbytes)
+
+    handles = [module.register_forward_hook(measure) for module in model.modules()]
+    try:
+        model(row)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(1, memory_limit // (6 * largest))
+
+
+@contextlib.contextmanager
+def shared_moments(model: nn.Module):
+    """Let every layer that meets the same input at each draw work out its moments only once."""
+    layers = bayesian_layers(model)
+    for layer in layers:
+        layer.shared_moments = MomentsOfOneInput()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.shared_moments = None
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    modules = [torch.random]
+    if device.type != "cpu":
+        modules.append(torch.get_device_module(device))
+    return [module.get_rng_state() for module in modules]
+
+
+def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+    """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
+    random_state = _random_state(rows.device)
+    shared = before(rows)
+    # A network may be random without Bayesian layers, or write into what all draws share.
+    safe = all(map(torch.equal, random_state, _random_state(rows.device)))
+    tensors = [value for value in shared if isinstance(value, Tensor)]
+    versions = [tensor._version for tensor in tensors]
+    for draw in draws:
+        if draw > 0 and not safe:
+            shared = before(rows)
+        yield draw, after(*shared)
+        if draw == 0:
+            safe = safe and versions == [tensor._version for tensor in tensors]
+
+
 def predict(
     model: nn.Module,
     x: Tensor,
     num_samples: int = 100,
     *,
     transform: Callable[[Tensor], Tensor] | None = None,
-    batch_size: int | None = None,
+    memory_limit: int = 2**27,
     seed: int | None = None,
     progress: bool = False,
 ) -> Prediction:
     """Draw ``num_samples`` networks and return their outputs at ``x``.
 
-    Runs in ``eval()`` without gradients and leaves the model as it was.
+    Runs in ``eval()`` without gradients and leaves the model as it was. What lies before the first
+    Bayesian layer runs once, and so do the mean and the variance of a first layer with
+    ``estimator="local"``: the draws have the distribution of so many forward passes on all of
+    ``x``, at a fraction of the work.
 
     Args:
         model: any module; without Bayesian layers all draws are equal.
         x: inputs, shape (N, ...), moved to the model's device.
         num_samples: S, the number of draws, 1 or more.
-        transform: applied to each draw's output before anything is averaged, such as
-            ``torch.nn.Softmax(dim=-1)`` for class probabilities.
-        batch_size: data a forward pass; None passes all at once. With ``estimator="weight"``
-            a draw of the weights is shared only inside such a batch.
+        transform: applied to the output of each draw, some rows at a time, before anything is
+            averaged, such as ``torch.nn.Softmax(dim=-1)`` for class probabilities.
+        memory_limit: bytes to use, about, beside the result; the data pass in portions that fit. A
+            draw of the weights is the same for all portions.
         seed: makes the draws repeatable and leaves the global generator untouched.
         progress: show a progress bar.
 
     Raises:
-        ValueError: ``num_samples`` or ``batch_size`` is below 1, or ``x`` has no rows.
+        ValueError: ``num_samples`` or ``memory_limit`` is below 1, or ``x`` has no rows.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples={num_samples}: expected 1 or more")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: expected 1 or more, or None for all at once")
+    if memory_limit < 1:
+        raise ValueError(f"memory_limit={memory_limit}: expected a number of bytes, 1 or more")
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}: expected at least one row of inputs")
     parameter = next(model.parameters(), x)
     x = x.to(parameter.device)
-    batches = x.split(batch_size or len(x))
     samples = None
-    with evaluation_mode(model), seeded(seed, x.device):
-        bar = tqdm(range(num_samples), desc="drawing", unit="draw", disable=not progress)
-        for draw in bar:
-            output = torch.cat([model(batch) for batch in batches])
-            output = output if transform is None else transform(output)
-            if samples is None:
-                # One block for all draws: many small tensors, kept between the large ones that a
-                # pass frees, would hinder their reuse, and memory would grow with every draw.
-                samples = output.new_empty(num_samples, *output.shape)
-            samples[draw] = output
+    with (
+        evaluation_mode(model),
+        seeded(seed, x.device),
+        tqdm(
+            total=num_samples * len(x),
+            desc="drawing",
+            unit="output",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        before, after = split_at_first_draw(model)
+        portions = x.split(_rows_at_once(model, x[:1], memory_limit))
+        posterior = NetworkPosterior(model)
+        weight_seed = torch.randint(2**62, ()).item()
+        start = 0
+        for rows in portions:
+            stop = start + len(rows)
+            draws = posterior.draws(num_samples, weight_seed)
+            with shared_moments(model), contextlib.closing(draws):
+                for draw, output in _outputs(before, after, rows, draws):
+                    output = output if transform is None else transform(output)
+                    if samples is None:
+                        # One block for all draws: many small tensors, kept between the large ones
+                        # that a pass frees, would hinder their reuse.
+                        samples = output.new_empty(num_samples, len(x), *output.shape[1:])
+                    samples[draw, start:stop] = output
+                    bar.update(stop - start)
+            start = stop
     return Prediction(samples)

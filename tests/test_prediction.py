@@ -94,19 +94,76 @@ def test_transform_applies_to_each_draw_before_the_average():
     assert not torch.allclose(probabilities.mean, logits.mean.softmax(-1), atol=0.01)
 
 
-def test_batches_give_the_same_moments(model):
-    x = torch.randn(7, 2)
-    with bt.posterior_mean(model):
-        whole = bt.predict(model, x, 1).samples
-        torch.testing.assert_close(bt.predict(model, x, 1, batch_size=3).samples, whole)
-    assert bt.predict(model, x, 2, batch_size=3).samples.shape == (2, 7, 1)
+def covariance_over_draws(samples):
+    """The draws' products of deviations, whose mean is the covariance between the data."""
+    centred = samples.squeeze(-1) - samples.squeeze(-1).mean(dim=0)
+    return centred[:, :, None] * centred[:, None, :]
+
+
+@pytest.mark.parametrize("memory_limit", [1, 2**27])
+@pytest.mark.parametrize("estimators", [("weight", "weight"), ("local", "weight")])
+def test_draws_have_the_distribution_of_the_plain_loop(estimators, memory_limit):
+    # The deterministic first layer is shared, and portions of one row must not change how the
+    # data depend on each other: a draw of the weights is one function for all of them.
+    with bt.seeded(0):
+        model = nn.Sequential(
+            nn.Linear(2, 4),
+            nn.Tanh(),
+            bt.BayesianLinear(4, 5, estimator=estimators[0], init_std=0.4),
+            nn.ReLU(),
+            bt.BayesianLinear(5, 1, estimator=estimators[1], init_std=0.4),
+        )
+        x = torch.randn(3, 2)
+        with torch.no_grad():
+            loop = torch.stack([model(x) for _ in range(20_000)])
+    samples = bt.predict(model, x, 20_000, seed=1, memory_limit=memory_limit).samples
+    both = torch.cat([loop, samples])
+    sign = torch.cat([torch.ones(len(loop)), -torch.ones(len(samples))])
+    assert_mean(2 * sign[:, None, None] * both, torch.zeros(3, 1))
+    both = torch.cat([covariance_over_draws(loop), covariance_over_draws(samples)])
+    assert_mean(2 * sign[:, None, None] * both, torch.zeros(3, 3))
+
+
+def test_portions_share_the_weights_of_a_draw_and_not_the_noise_of_local():
+    x = torch.ones(5, 2)
+    weight = nn.Sequential(bt.BayesianLinear(2, 3, estimator="weight"))
+    samples = bt.predict(weight, x, 4, memory_limit=1).samples
+    torch.testing.assert_close(samples, samples[:, :1].expand_as(samples))
+    assert len(samples[:, 0].unique(dim=0)) == 4
+    local = nn.Sequential(bt.BayesianLinear(2, 3, estimator="local"))
+    assert len(bt.predict(local, x, 4, memory_limit=1).samples.flatten(0, 1).unique(dim=0)) == 20
+
+
+def test_what_lies_before_the_first_draw_runs_once_for_each_portion():
+    model = bt.to_bayesian(bt.mnist_network(), skip=("trunk",))
+    rows = []
+    model.trunk.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+    bt.predict(model, torch.zeros(6, 1, 28, 28), 7)
+    assert rows == [1, 6]  # one row to learn how much memory a row takes
+    rows.clear()
+    bt.predict(model, torch.zeros(6, 1, 28, 28), 7, memory_limit=3 * 6 * 32 * 28 * 28 * 4)
+    assert rows == [1, 3, 3]
+
+
+def test_the_first_layers_moments_are_worked_out_once(monkeypatch):
+    model = nn.Sequential(bt.BayesianLinear(2, 3), nn.ReLU(), bt.BayesianLinear(3, 1))
+    counts = {layer: 0 for layer in bt.bayesian_layers(model)}
+    moments = bt.BayesianLayer.output_moments
+
+    def counted(layer, x):
+        counts[layer] += len(x) > 1
+        return moments(layer, x)
+
+    monkeypatch.setattr(bt.BayesianLayer, "output_moments", counted)
+    bt.predict(model, torch.zeros(4, 2), 9)
+    assert list(counts.values()) == [1, 9]
 
 
 @pytest.mark.parametrize(
     ("x", "keywords", "words"),
     [
         (torch.zeros(2, 2), {"num_samples": 0}, "num_samples=0"),
-        (torch.zeros(2, 2), {"batch_size": 0}, "batch_size=0"),
+        (torch.zeros(2, 2), {"memory_limit": 0}, "memory_limit=0"),
         (torch.zeros(0, 2), {}, r"x has shape \(0, 2\)"),
         (torch.tensor(1.0), {}, r"x has shape \(\)"),
     ],
