@@ -14,7 +14,7 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 from torch.distributions.transforms import Transform
 from torch.distributions.utils import lazy_property
 
-_POINTS = (-100.0, -1.0, -0.01, 0.0, 0.01, 1.0, 100.0)
+_POINTS = (-1e38, -1.0, -0.01, 0.0, 0.01, 1.0, 1e38)
 
 
 def scale_mixture(share: float = 0.5, std: float = 1.0, narrow_std: float = 0.0025) -> Distribution:
@@ -79,7 +79,20 @@ def _rebuild(value, parts: dict[int, object]):
     twin = parts[id(value)] = object.__new__(type(value))
     for name, part in _parts(value).items():
         vars(twin)[name] = _rebuild(part, parts)
+    if isinstance(twin, Distribution):
+        # A diverged posterior then has a KL of NaN, which training reports, and a GPU never waits.
+        twin._validate_args = False
     return twin
+
+
+def _covers(distribution: Distribution, points: Tensor) -> bool:
+    """Whether the density is defined at every one of ``points``."""
+    try:
+        # Tells more than the support: torch calls that of every affine transform the real line.
+        distribution.log_prob(points)
+    except ValueError:
+        return False
+    return bool(distribution.support.check(points).all())
 
 
 class Prior(nn.Module):
@@ -120,8 +133,8 @@ class Prior(nn.Module):
                 f"distribution for all weights or one for each, of shape {tuple(shape)}"
             )
         tensors = dict(_tensors(distribution, type(distribution).__name__, set()))
-        points = next(iter(tensors.values())).new_tensor(_POINTS)
-        if not distribution.support.check(points.reshape(-1, *[1] * len(batch_shape))).all():
+        points = next(iter(tensors.values())).new_tensor(_POINTS, dtype=torch.float32)
+        if not _covers(distribution, points.reshape(-1, *[1] * len(batch_shape))):
             raise ValueError(
                 f"prior={distribution!r} has the support {distribution.support}: expected the real "
                 "line, since a Gaussian posterior has mass everywhere"

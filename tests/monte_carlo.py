@@ -20,3 +20,17 @@ def assert_variance(draws, expected):
     """
     draws = draws.double()
     assert_mean((draws - draws.mean(dim=0)).square(), expected)
+
+
+def assert_covariance(draws, expected):
+    """Assert that draws of shape (S, K) have the covariance ``expected``, shape (K, K).
+
+    Within 6 standard errors, one more than elsewhere: K squared pairs are compared at once.
+    """
+    deviations = draws.double() - draws.double().mean(dim=0)
+    covariance = deviations.T @ deviations / len(draws)
+    square = deviations.square()
+    variance_of_products = (square.T @ square / len(draws) - covariance.square()).clamp_min(0)
+    standard_error = (variance_of_products / len(draws)).sqrt()
+    difference = (covariance - expected.double()).abs()
+    assert (difference <= (STANDARD_ERRORS + 1) * standard_error).all(), difference.max()
