@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -13,7 +16,15 @@ from torch.distributions import Laplace, MixtureSameFamily, Normal
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
-from bnn_tutorial.command_line import experiment, main, train, values
+from bnn_tutorial.command_line import (
+    COMMANDS,
+    PROGRAM,
+    experiment,
+    main,
+    make_parser,
+    train,
+    values,
+)
 
 CURVE = "--model regression --data polynomial --hidden-features 8 --num-train 40 --num-test 50"
 CURVE = [*CURVE.split(), "--epochs", "4", "--batch-size", "16", "--num-samples", "5", "--quiet"]
@@ -199,6 +210,27 @@ def test_a_killed_run_that_is_resumed_ends_the_same(curve, tmp_path, capsys):
     assert main([*argv, "--resume"]) == 0
     assert history_of(folder) == history_of(curve)
     assert record_of(folder)["results"] == record_of(curve)["results"]
+
+
+def test_two_processes_of_torchrun_train_one_model(tmp_path):
+    folder = tmp_path / "two"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = ["-m", "bnn_tutorial", "train", *CURVE, "--output", str(folder)]
+    process = subprocess.run([*launch, *arguments], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("test data, 5 draws") == 1
+    assert record_of(folder)["machine"]["processes"] == 2
+    assert len(history_of(folder)) == 4
+    assert main(["evaluate", str(folder), "--num-samples", "5"]) == 0
+    results = json.loads((folder / "evaluation.json").read_text())["results"]
+    assert results == record_of(folder)["results"]
+
+
+def test_tensorboard_writes_beside_the_record(tmp_path):
+    pytest.importorskip("tensorboard")
+    folder = tmp_path / "new"
+    assert main(["train", *CURVE, "--output", str(folder), "--tensorboard"]) == 0
+    assert list((folder / "tensorboard").glob("events.*"))
 
 
 # Evaluation and uncertainty
@@ -450,6 +482,18 @@ def test_python_m_shows_the_commands():
     assert process.returncode == 0, process.stderr
     for command in ("train", "evaluate", "uncertainty"):
         assert f"python -m bnn_tutorial {command} " in process.stdout
+
+
+def test_every_command_that_the_documents_show_can_be_read():
+    texts = [make_parser().format_help()]
+    texts += [command.EPILOG.format(program=PROGRAM) for command in COMMANDS.values()]
+    repository = Path(__file__).parents[1]
+    texts += [(repository / page).read_text() for page in ("README.md", "book/running.md")]
+    text = "\n".join(texts).replace("\\\n", "")
+    shown = re.findall(r"^[ $].*-m bnn_tutorial (.*)$", text, flags=re.MULTILINE)
+    assert len(shown) == 15
+    for command in shown:
+        make_parser().parse_args(shlex.split(command))
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "uncertainty"])

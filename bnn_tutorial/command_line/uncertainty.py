@@ -159,7 +159,7 @@ def study_band(trained: Trained, arguments: argparse.Namespace) -> tuple[dict[st
         "outside_band": audit.share,
         "outside_band_nominal": audit.nominal,
     }
-    beyond = (x.max() - x.min()) / 4
+    beyond = (x.max() - x.min()) / 8
     x_line = torch.linspace((x.min() - beyond).item(), (x.max() + beyond).item(), 300)[:, None]
     line = exact_moments(trained.model, x_line)
     figure, ax = plt.subplots()
