@@ -342,7 +342,8 @@ class BayesianLinear(BayesianLayer):
 
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return ``x @ weight.T + bias``."""
-        outer_product = self.drawn is not None and self.in_features == 1 and bias is not None
+        column = self.in_features == 1 and x.dim() > 1 and x.shape[-1] == 1
+        outer_product = self.drawn is not None and column and bias is not None
         if outer_product and not (
             torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type)
         ):

@@ -61,14 +61,14 @@ class _Layout:
         self.shapes = [tensor.shape for tensor in tensors]
         self.sizes = [tensor.numel() for tensor in tensors]
         self.size = sum(self.sizes)
-        halves = {tensor.dtype for tensor in tensors} - {torch.float32, torch.float64}
-        self._dtypes = [tensor.dtype for tensor in tensors] if halves else None
+        self._dtypes = [tensor.dtype for tensor in tensors]
+        self._common_dtype = self._dtypes[0] if len(set(self._dtypes)) == 1 else None
 
     def split(self, vector: Tensor) -> list[Tensor]:
-        """Return the tensors as views of ``vector``, or in half precision where they were."""
+        """Return the tensors as views of ``vector``, or in their own precision where it differs."""
         parts = zip(vector.split(self.sizes), self.shapes, strict=True)
         views = [part.view(shape) for part, shape in parts]
-        if self._dtypes is None:
+        if self._common_dtype == vector.dtype:
             return views
         return [view.to(dtype) for view, dtype in zip(views, self._dtypes, strict=True)]
 
