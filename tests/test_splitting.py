@@ -38,6 +38,17 @@ class Restless(Residual):
         return super().forward(x) + torch.randn(())
 
 
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.random = bt.BayesianLinear(3, 3)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        hidden = self.random(x)
+        return self.relu(hidden) - hidden  # which a ReLU in place would make 0
+
+
 class AlwaysDropout(nn.Module):
     def forward(self, x):
         return nn.functional.dropout(x, 0.5, training=True)
@@ -49,7 +60,7 @@ def count_calls(module):
     return calls
 
 
-@pytest.mark.parametrize("kind", [Residual, InPlace, Branching, Restless])
+@pytest.mark.parametrize("kind", [Residual, InPlace, Branching, Restless, Skip])
 def test_the_parts_are_the_model_together(kind):
     model = kind()
     x = torch.rand(4, 3)
