@@ -92,13 +92,14 @@ def to_bayesian(
         estimator: ``"weight"``, ``"local"`` or ``"flipout"``, as in the layers.
         init_std: the standard deviation that every weight starts with; an
             :class:`EmpiricalPrior` sets its own.
-        skip: names of submodules that stay deterministic, with all that is inside them.
+        skip: names of submodules that stay deterministic, with all that is inside them, in every
+            place where they occur.
 
     Raises:
         TypeError: ``skip`` is one string, or a prior is none.
         ValueError: a name in ``skip`` or ``prior`` is no submodule's; a layer shares its weight
-            with another module, so that a copy would untie them (skip it); or the layers reject
-            ``prior``, ``estimator`` or ``init_std``.
+            or bias with another module, so that a copy would untie them (skip it); or the layers
+            reject ``prior``, ``estimator`` or ``init_std``.
     """
     if isinstance(skip, str):
         raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
@@ -109,21 +110,23 @@ def to_bayesian(
             raise ValueError(
                 f"{argument}={unknown}: no such submodule; expected some of {sorted(names)}"
             )
+    skipped = {part for name in skip for part in module.get_submodule(name).modules()}
     settings = {"estimator": estimator, "init_std": init_std}
     owners = Counter(p for part in module.modules() for p in part._parameters.values())
     twins: dict[nn.Module, nn.Module] = {}
 
     def convert(layer: nn.Module, original: nn.Module, name: str) -> nn.Module:
-        if name in skip:
+        if original in skipped:
             return layer
         if layer in twins:
             return twins[layer]
         if type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS:
-            if owners[original.weight] > 1:
-                raise ValueError(
-                    f"{name!r} shares its weight with another module: expected a weight of its "
-                    "own, since a Bayesian copy would untie the two; name it in skip"
-                )
+            for kind, parameter in original.named_parameters():
+                if owners[parameter] > 1:
+                    raise ValueError(
+                        f"{name!r} shares its {kind} with another module: expected a {kind} of its "
+                        "own, since a Bayesian copy would untie the two; name it in skip"
+                    )
             twins[layer] = _bayesian_twin(layer, _prior_of(name, priors), settings)
             return twins[layer]
         twins[layer] = layer
