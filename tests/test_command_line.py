@@ -171,6 +171,16 @@ def test_the_layers_named_get_a_posterior(bayesian):
         torch.testing.assert_close(layer.weight_std, torch.full_like(layer.weight_std, 0.01))
 
 
+@pytest.mark.parametrize("name", experiment.IMAGE_NETWORKS)
+def test_each_network_takes_the_images_that_it_is_for(name):
+    arguments = {"model": name, "data": "", "bayesian": "none", "seed": 0}
+    rest = dict.fromkeys(set(experiment.Experiment.__annotations__) - set(arguments))
+    shape = (1, 28, 28) if name in ("mnist", "lenet5") else (3, 32, 32)
+    images = TensorDataset(torch.zeros(2, *shape), torch.zeros(2))
+    model = experiment.Experiment(**arguments, **rest).build(images)["model"]
+    assert model(images.tensors[0]).shape == (2, 10)
+
+
 def test_priors_are_the_distributions_that_they_name():
     w = torch.linspace(-3, 3, 7)
     narrow, wide = Normal(0.0, 0.5), Normal(0.0, 2.0)
@@ -257,7 +267,7 @@ def test_evaluation_is_that_of_the_package(digits, tmp_path):
     content = json.loads(output.read_text())
     assert content["results"] == expected
     assert content["rows"] == 60
-    assert content["machine"]["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert content["machine"]["versions"]["torch"] == torch.__version__
 
 
 def test_uncertainty_of_digits_against_foreign_images(digits, tmp_path, monkeypatch):
@@ -440,7 +450,7 @@ def test_missing_and_damaged_files_are_named(command, file, content, words, curv
         ("--figure nowhere/band.png", "'nowhere/band.png': the folder 'nowhere' is missing"),
         ("--num-samples 1", "'1': expected a whole number, 2 or more"),
         ("-k 0", "'0': expected a finite number, above 0"),
-        ("--output nowhere/results.json", "nowhere"),
+        ("--output nowhere/some.json", "'nowhere/some.json': the folder 'nowhere' is missing"),
     ],
 )
 def test_wrong_options_of_uncertainty_are_named(options, words, curve, capsys):

@@ -74,5 +74,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(arguments: argparse.Namespace, error: object, code: int) -> int:
-    print(f"\n{PROGRAM} {arguments.command}: error: {error}", file=sys.stderr)
+    print(f"{PROGRAM} {arguments.command}: error: {error}", file=sys.stderr)
     return code

@@ -1,6 +1,6 @@
 """The command ``evaluate``: score a trained network on the test data.
 
-See the API reference.
+Explained on the page "Run it, cite it".
 """
 
 import argparse
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             trained.likelihood,
             num_samples=arguments.num_samples,
             seed=trained.seed,
+            progress=not arguments.quiet,
         )
     )
     content = {

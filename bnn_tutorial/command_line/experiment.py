@@ -1,6 +1,6 @@
 """What a run is about: a network, its posterior, and the data for it.
 
-See the API reference.
+Explained on the page "Run it, cite it".
 """
 
 import argparse

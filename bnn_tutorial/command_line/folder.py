@@ -1,7 +1,7 @@
 """The folder that ``train`` writes and the other commands read: a record and the model.
 
-See the API reference. ``record.json`` holds settings, versions, machine, history and results;
-``model.safetensors`` the model and its likelihood, numbers only.
+Explained on the page "Run it, cite it". ``record.json`` holds settings, versions, machine, history
+and results; ``model.safetensors`` the model and its likelihood, numbers only.
 """
 
 import argparse
@@ -10,13 +10,15 @@ import math
 import platform
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+import numpy
 import torch
+import torchvision
 from torch import nn
 from torch.utils.data import TensorDataset
 
+import bnn_tutorial
 from bnn_tutorial.checkpoints import load_model
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import Experiment
@@ -24,6 +26,7 @@ from bnn_tutorial.command_line.experiment import Experiment
 RECORD = "record.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.pt"
+PACKAGES = (bnn_tutorial, numpy, torch, torchvision)
 
 
 class NonFiniteScoreError(ArithmeticError):
@@ -40,7 +43,7 @@ def describe_machine(device: torch.device) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("bnn-tutorial", "numpy", "torch", "torchvision")},
+            **{module.__name__: module.__version__ for module in PACKAGES},
         },
     }
 
@@ -135,7 +138,10 @@ def add_reader_arguments(
         help="such as cpu, cuda or mps (default: cuda where there is one, else cpu)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="PATH", help=f"of the results (default: FOLDER/{results})"
+        "--output",
+        type=values.new_file,
+        metavar="PATH",
+        help=f"of the results (default: FOLDER/{results})",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

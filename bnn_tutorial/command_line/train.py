@@ -1,6 +1,6 @@
 """The command ``train``: train a network and write the folder that the other commands read.
 
-See the API reference.
+Explained on the page "Run it, cite it".
 """
 
 import argparse
@@ -226,6 +226,7 @@ def run(arguments: argparse.Namespace) -> None:
                 modules["likelihood"],
                 num_samples=arguments.num_samples,
                 seed=experiment.seed,
+                progress=not arguments.quiet,
             )
             record |= {"history": history.records, "results": require_finite(scores)}
             write_json(record, folder / RECORD)

@@ -1,6 +1,6 @@
 """The command ``uncertainty``: what a trained network doesn't know, and whether that holds.
 
-See the API reference.
+Explained on the page "Run it, cite it".
 """
 
 import argparse
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=3.0,
         help="how many standard deviations the regression's band reaches to each side (default: 3)",
     )
-    parser.add_argument("--figure", type=values.figure_path, metavar="PATH", help="draw a picture")
+    parser.add_argument("--figure", type=values.new_figure, metavar="PATH", help="draw a picture")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Reading the values of command-line arguments, and saying what was expected.
 
-See the API reference. Each function is an argparse ``type``.
+Explained on the page "Run it, cite it". Each function is an argparse ``type``.
 """
 
 import argparse
@@ -108,13 +108,19 @@ def device(text: str) -> torch.device:
         ) from error
 
 
-def figure_path(text: str) -> Path:
-    """Read the path of a figure whose folder exists and whose format can be written."""
+def new_file(text: str) -> Path:
+    """Read the path of a file to write, whose folder exists."""
     path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: the folder {str(path.parent)!r} is missing")
+    return path
+
+
+def new_figure(text: str) -> Path:
+    """Read the path of a figure to write, whose ending names a format that can be written."""
+    path = new_file(text)
     formats = plt.figure().canvas.get_supported_filetypes()
     plt.close()
     if path.suffix.removeprefix(".") not in formats:
         raise argparse.ArgumentTypeError(f"{text!r}: expected an ending of {', '.join(formats)}")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r}: the folder {str(path.parent)!r} is missing")
     return path
