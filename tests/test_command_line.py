@@ -146,7 +146,9 @@ def test_test_points_are_no_training_points_and_the_same_for_all_seeds():
     assert torch.equal(points(0, False)[1], points(7, False)[1])
     assert not torch.equal(points(0, True)[1], points(7, True)[1])
     assert len(points(0, True)[0]) == 500
-    assert not set(points(0, True)[0].flatten().tolist()) & set(points(0, False)[0].tolist()[0])
+    assert not set(points(0, True)[0].flatten().tolist()) & set(
+        points(0, False)[0].flatten().tolist()
+    )
 
 
 @pytest.mark.parametrize("bayesian", ["all", "head", "none"])
