@@ -320,6 +320,52 @@ def test_a_pass_without_gradients_is_the_pass_with_them(shape, bias):
         torch.testing.assert_close(plain, layer(x).detach())
 
 
+def test_the_gradient_of_several_draws_is_the_sum_of_separate_gradients():
+    model = network(("weight", "local", "weight"))
+    posterior = bt.NetworkPosterior(model)
+    x = torch.randn(5, 3, dtype=torch.float64)
+
+    def losses():
+        for _ in range(3):
+            with posterior.draw() as kl:
+                yield model(x).square().sum() + kl
+
+    with bt.seeded(9):
+        together = gradients(sum(losses()), model)
+    with bt.seeded(9):
+        separate = [gradients(loss, model) for loss in losses()]
+    for value, parts in zip(together, zip(*separate, strict=True), strict=True):
+        torch.testing.assert_close(value, sum(parts))
+
+
+def test_frozen_parameters_get_no_gradient_and_the_others_theirs():
+    model = network()
+    model[0].requires_grad_(False)
+    model[3].weight_rho.requires_grad_(False)
+    with bt.NetworkPosterior(model).draw() as kl:
+        (model(torch.randn(5, 3, dtype=torch.float64)).square().sum() + kl).backward()
+    with_gradient = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert with_gradient == {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize(
+    "prior", [None, lambda shape: Laplace(0.0, 1.0)], ids=["Normal", "Laplace"]
+)
+def test_autocast_leaves_weights_and_divergence_in_single_precision(prior):
+    model = network(prior=prior, dtype=torch.float32)
+    expected = bt.kl_divergence(model)
+    posterior = bt.NetworkPosterior(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16), posterior.draw() as kl:
+        torch.testing.assert_close(kl, expected)
+        assert {tensor.dtype for tensor in drawn_tensors(bt.bayesian_layers(model))} == {
+            torch.float32
+        }
+        output = model(torch.randn(5, 3))
+    assert output.dtype == torch.bfloat16
+    (output.float().square().mean() + kl).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("rho", [-40.0, 100.0])
 def test_extreme_widths_have_finite_gradients(rho):
     model = network(dtype=torch.float32)
