@@ -146,9 +146,10 @@ def test_test_points_are_no_training_points_and_the_same_for_all_seeds():
     assert torch.equal(points(0, False)[1], points(7, False)[1])
     assert not torch.equal(points(0, True)[1], points(7, True)[1])
     assert len(points(0, True)[0]) == 500
-    assert not set(points(0, True)[0].flatten().tolist()) & set(
-        points(0, False)[0].flatten().tolist()
+    train_rows, test_rows = (
+        set(map(tuple, torch.hstack(points(0, train)).tolist())) for train in (True, False)
     )
+    assert not train_rows & test_rows
 
 
 @pytest.mark.parametrize("bayesian", ["all", "head", "none"])
