@@ -9,10 +9,17 @@ from bnn_tutorial.calibration import (
     reliability_bins,
 )
 from bnn_tutorial.checkpoints import load_model, save_model
-from bnn_tutorial.conversion import to_bayesian
-from bnn_tutorial.datasets import load_mnist, polynomial_data
+from bnn_tutorial.conversion import EmpiricalPrior, deterministic_parameters, to_bayesian
+from bnn_tutorial.convolutions import BayesianConv1d, BayesianConv2d, BayesianConv3d
+from bnn_tutorial.datasets import (
+    load_cifar10,
+    load_fashion_mnist,
+    load_mnist,
+    polynomial_data,
+)
+from bnn_tutorial.exact import ExactMoments, elbo, exact_moments, exact_nll
+from bnn_tutorial.kl_weighting import BlundellWeights, KLWarmup
 from bnn_tutorial.layers import (
-    BayesianConv2d,
     BayesianLayer,
     BayesianLinear,
     bayesian_layers,
@@ -29,9 +36,18 @@ from bnn_tutorial.models import (
     resnet20,
     three_conv_three_fc,
 )
-from bnn_tutorial.objectives import elbo_loss, kl_divergence
-from bnn_tutorial.prediction import Prediction, predict
+from bnn_tutorial.objectives import elbo_loss
+from bnn_tutorial.posterior import NetworkPosterior, kl_divergence
+from bnn_tutorial.prediction import Moments, Prediction, predict
+from bnn_tutorial.priors import scale_mixture
 from bnn_tutorial.randomness import seeded
+from bnn_tutorial.references import (
+    GaussianMoments,
+    LinearRegressionPosterior,
+    gaussian_process_posterior,
+    linear_regression_posterior,
+    relu_network_kernel,
+)
 from bnn_tutorial.reporting import glue
 from bnn_tutorial.training import History, NonFiniteLossError, evaluate, fit
 from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
@@ -40,14 +56,24 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BandAudit",
+    "BayesianConv1d",
     "BayesianConv2d",
+    "BayesianConv3d",
     "BayesianLayer",
     "BayesianLinear",
+    "BlundellWeights",
     "CategoricalLikelihood",
+    "EmpiricalPrior",
     "EntropyDecomposition",
+    "ExactMoments",
     "GaussianLikelihood",
+    "GaussianMoments",
     "History",
     "ImageClassifier",
+    "KLWarmup",
+    "LinearRegressionPosterior",
+    "Moments",
+    "NetworkPosterior",
     "NonFiniteLossError",
     "Prediction",
     "ReliabilityBins",
@@ -57,14 +83,22 @@ __all__ = [
     "bayesian_layers",
     "decompose_entropy",
     "derivations",
+    "deterministic_parameters",
+    "elbo",
     "elbo_loss",
     "evaluate",
+    "exact_moments",
+    "exact_nll",
     "expected_calibration_error",
     "fit",
+    "gaussian_process_posterior",
     "glue",
     "inverse_softplus",
     "kl_divergence",
     "lenet5",
+    "linear_regression_posterior",
+    "load_cifar10",
+    "load_fashion_mnist",
     "load_mnist",
     "load_model",
     "mnist_network",
@@ -74,8 +108,10 @@ __all__ = [
     "predict",
     "regression_network",
     "reliability_bins",
+    "relu_network_kernel",
     "resnet20",
     "save_model",
+    "scale_mixture",
     "seeded",
     "three_conv_three_fc",
     "to_bayesian",
