@@ -424,6 +424,24 @@ def test_what_the_data_of_a_batch_share_tells_the_estimators_apart():
     torch.testing.assert_close(size, size[:1].expand(64))
 
 
+def test_flipout_flips_every_input_by_itself():
+    # Two inputs of 1: the two deviations are added in some data and subtracted in others.
+    layer = bt.BayesianLinear(2, 1, bias=False, estimator="flipout")
+    size = (layer(torch.ones(64, 2)) - layer.weight_mean.sum()).abs().detach()
+    small, large = size.min(), size.max()
+    assert large > 1.01 * small
+    assert (torch.isclose(size, small, atol=1e-6) | torch.isclose(size, large, atol=1e-6)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_flipout_flips_as_often_as_not(dtype):
+    layer = bt.BayesianLinear(1, 1, bias=False, estimator="flipout", dtype=dtype)
+    nn.init.zeros_(layer.weight_mean)
+    with torch.no_grad(), bt.seeded(12):
+        signs = layer(torch.ones(200_000, 1, dtype=dtype)).sign()
+    assert_mean(signs, torch.zeros(1))
+
+
 def test_a_second_derivative_through_the_local_noise_is_an_error():
     layer, x = make("linear", "local")
     loss = layer(x).square().sum()

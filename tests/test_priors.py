@@ -221,6 +221,11 @@ def test_scale_mixture_needs_positive_widths(keywords):
             ValueError,
             "prior=TransformedDistribution.*expected the real line",
         ),
+        (
+            TransformedDistribution(Exponential(1.0), [AffineTransform(-1e9, 1.0)]),
+            ValueError,
+            "prior=TransformedDistribution.*expected the real line",
+        ),
         (Poisson(1.0), ValueError, "prior=Poisson.*expected the real line"),
         (
             MixtureSameFamily(Categorical(torch.ones(2)), HalfNormal(torch.ones(2))),
