@@ -17,7 +17,9 @@ from bnn_tutorial.datasets import (
     load_mnist,
     polynomial_data,
 )
+from bnn_tutorial.distributed import process_group
 from bnn_tutorial.exact import ExactMoments, elbo, exact_moments, exact_nll
+from bnn_tutorial.history import History
 from bnn_tutorial.kl_weighting import BlundellWeights, KLWarmup
 from bnn_tutorial.layers import (
     BayesianLayer,
@@ -37,6 +39,7 @@ from bnn_tutorial.models import (
     three_conv_three_fc,
 )
 from bnn_tutorial.objectives import elbo_loss
+from bnn_tutorial.optimization import NonFiniteLossError
 from bnn_tutorial.posterior import NetworkPosterior, kl_divergence
 from bnn_tutorial.prediction import Moments, Prediction, predict
 from bnn_tutorial.priors import scale_mixture
@@ -49,7 +52,7 @@ from bnn_tutorial.references import (
     relu_network_kernel,
 )
 from bnn_tutorial.reporting import glue
-from bnn_tutorial.training import History, NonFiniteLossError, evaluate, fit
+from bnn_tutorial.training import evaluate, fit
 from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
 
 __version__ = "0.1.0"
@@ -106,6 +109,7 @@ __all__ = [
     "polynomial_data",
     "posterior_mean",
     "predict",
+    "process_group",
     "regression_network",
     "reliability_bins",
     "relu_network_kernel",

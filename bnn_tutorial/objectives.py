@@ -3,46 +3,14 @@
 Explained in the chapter "KL and the ELBO".
 """
 
+import contextlib
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from bnn_tutorial.layers import bayesian_layers
-
-
-def kl_divergence(module: nn.Module) -> Tensor:
-    r"""Return the KL divergence of all Bayesian layers inside ``module``: a scalar in nats.
-
-    .. math:: \sum_{\text{layers } \ell} \mathrm{KL}\left(q_\ell \,\|\, p_\ell\right)
-
-    A layer that appears in several places counts once. Without any Bayesian layer the result is 0.
-    """
-    layers = bayesian_layers(module)
-    if not layers:
-        anchor = next(module.parameters(), torch.zeros(()))
-        return torch.zeros((), device=anchor.device, dtype=anchor.dtype)
-    return torch.stack([layer.kl_divergence() for layer in layers]).sum()
-
-
-def sampled_nll(
-    model: nn.Module, x: Tensor, y: Tensor, likelihood: nn.Module, num_draws: int = 1
-) -> Tensor:
-    r"""Return the mean NLL per datum, in nats, averaged over posterior draws of the network.
-
-    .. math:: \frac1S \sum_s \mathrm{NLL}(w_s), \qquad w_s \sim q
-
-    It is the mean of the losses, an unbiased estimate of the expected NLL; the loss of the mean
-    output would miss the posterior's spread.
-
-    Args:
-        model: every forward pass of it is one draw.
-        x: a batch of inputs.
-        y: its targets.
-        likelihood: maps (output, target) to the mean NLL per datum.
-        num_draws: S; all S passes are kept for the gradient.
-    """
-    return sum(likelihood(model(x), y) for _ in range(num_draws)) / num_draws
+from bnn_tutorial.posterior import NetworkPosterior, kl_divergence
 
 
 def elbo_loss(nll: Tensor, kl: Tensor, *, num_data: int, kl_weight: float = 1.0) -> Tensor:
@@ -70,3 +38,74 @@ def elbo_loss(nll: Tensor, kl: Tensor, *, num_data: int, kl_weight: float = 1.0)
     if not (kl_weight >= 0 and math.isfinite(kl_weight)):
         raise ValueError(f"kl_weight={kl_weight}: expected a finite number, 0 or more")
     return nll + kl_weight * kl / num_data
+
+
+class NegativeElbo(nn.Module):
+    r"""The loss of :func:`fit` as one module, so that one forward pass reaches every parameter.
+
+    .. math:: \mathcal L = \rho\, \frac1S \sum_s \mathrm{NLL}(w_s)
+        + \lambda\, \frac{\mathrm{KL}}{N}, \qquad w_s \sim q
+
+    The average over draws is the mean of their losses, an unbiased estimate of the expected NLL;
+    the loss of the mean output would miss the posterior's width. The KL is computed in the
+    parameters' own precision.
+
+    Args:
+        model: maps inputs to outputs, on its device.
+        likelihood: maps (output, target) to the mean NLL per datum.
+        num_data: N, the number of data in the training set.
+        num_draws: S; the draws are all kept for the gradient.
+        expected_nll: maps (model, x, y, likelihood) to the expected NLL in closed form; None draws.
+        mixed_precision: the dtype of autocast around the network; None leaves it off.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        likelihood: nn.Module,
+        *,
+        num_data: int,
+        num_draws: int = 1,
+        expected_nll: Callable[[nn.Module, Tensor, Tensor, nn.Module], Tensor] | None = None,
+        mixed_precision: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.model = model
+        self.likelihood = likelihood
+        self.num_data = num_data
+        self.num_draws = num_draws
+        self.expected_nll = expected_nll
+        self.mixed_precision = mixed_precision
+        self.posterior = NetworkPosterior(model)
+
+    def forward(
+        self, x: Tensor, y: Tensor, kl_weight: float = 1.0, nll_weight: float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Return the loss, the weighted NLL and the KL, three scalars in nats.
+
+        Args:
+            x: a batch of inputs.
+            y: its targets.
+            kl_weight: :math:`\lambda`.
+            nll_weight: :math:`\rho`, for a part of a batch; 1 for a whole one.
+        """
+        if self.expected_nll is not None:
+            nll = self.expected_nll(self.model, x, y, self.likelihood)
+            kl = kl_divergence(self.model)
+        elif self.num_draws == 1:
+            nll, kl = self._draw(x, y)
+        else:
+            draws = (self._draw(x, y) for _ in range(self.num_draws))
+            nll, kl = (torch.stack(values).mean() for values in zip(*draws, strict=True))
+        if nll_weight != 1:
+            nll = nll_weight * nll
+        return elbo_loss(nll, kl, num_data=self.num_data, kl_weight=kl_weight), nll, kl
+
+    def _draw(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the NLL of one draw of the network and the KL."""
+        if self.mixed_precision is None:
+            autocast = contextlib.nullcontext()
+        else:
+            autocast = torch.autocast(x.device.type, dtype=self.mixed_precision)
+        with self.posterior.draw() as kl, autocast:
+            return self.likelihood(self.model(x), y), kl

@@ -6,6 +6,23 @@ Used by training and prediction in every chapter.
 import contextlib
 
 import torch
+from torch import Tensor
+
+
+def _generators(device: torch.device | str) -> list:
+    device = torch.device(device)
+    return [torch.random] + ([] if device.type == "cpu" else [torch.get_device_module(device)])
+
+
+def generator_states(device: torch.device | str) -> list[Tensor]:
+    """Return the states of the CPU's random generator and of the one of ``device``."""
+    return [generator.get_rng_state() for generator in _generators(device)]
+
+
+def set_generator_states(states: list[Tensor], device: torch.device | str) -> None:
+    """Continue from ``states``, which :func:`generator_states` returned for ``device``."""
+    for generator, state in zip(_generators(device), states, strict=True):
+        generator.set_rng_state(state)
 
 
 @contextlib.contextmanager
@@ -19,14 +36,9 @@ def seeded(seed: int | None, device: torch.device | str = "cpu"):
     if seed is None:
         yield
         return
-    device = torch.device(device)
-    modules = [torch.random]
-    if device.type != "cpu":
-        modules.append(torch.get_device_module(device))
-    states = [module.get_rng_state() for module in modules]
+    states = generator_states(device)
     torch.manual_seed(seed)
     try:
         yield
     finally:
-        for module, state in zip(modules, states, strict=True):
-            module.set_rng_state(state)
+        set_generator_states(states, device)

@@ -1,9 +1,16 @@
+import os
 import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.distributions import Normal
+from torch.optim.lr_scheduler import MultiStepLR, OneCycleLR, StepLR
+from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
 
@@ -99,3 +106,210 @@ def test_a_failed_save_leaves_the_file_before_it(tmp_path, monkeypatch):
         bt.save_model(make(1), path)
     assert states_equal(bt.load_model(make(2), path), model)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+class Likelihood(bt.GaussianLikelihood):
+    """A Gaussian likelihood that does something at a given step."""
+
+    def __init__(self, at=None, action=None):
+        super().__init__()
+        self.at, self.action, self.calls = at, action, 0
+
+    def forward(self, output, target):
+        self.calls += 1
+        nll = super().forward(output, target)
+        return self.action(nll) if self.calls == self.at else nll
+
+
+def kill(nll):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_in_the_middle_of_the_third_file():
+    save, count = torch.save, 0
+
+    def half(state, path):
+        nonlocal count
+        count += 1
+        save(state, path)
+        if count == 3:
+            path.write_bytes(path.read_bytes()[:1000])
+            kill(None)
+
+    torch.save = half
+
+
+def train(path=None, *, init=0, epochs=6, num_data=40, prior=None, learning_rate=0.01, **keywords):
+    """Train a network in which everything has a state: draws, dropout, batch norm, the noise."""
+    with bt.seeded(init):
+        model = nn.Sequential(
+            bt.BayesianLinear(1, 8, prior=prior),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            bt.BayesianLinear(8, 1, estimator="weight"),
+        )
+    x = torch.linspace(-1, 1, 40)[:num_data, None]
+    data = TensorDataset(x, x.square())
+    likelihood = keywords.pop("likelihood", None) or Likelihood()
+    parameters = [*model.parameters(), *likelihood.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    if "scheduler" in keywords:
+        keywords["scheduler"] = keywords["scheduler"](optimizer)
+    settings = {"epochs": epochs, "batch_size": 16, "seed": 4, "progress": False}
+    settings |= {"checkpoint": path, "optimizer": optimizer} | keywords
+    history = bt.fit(model, data, likelihood, **settings)
+    return model, likelihood, history
+
+
+def assert_same_run(first, second):
+    assert states_equal(first[0], second[0])
+    assert states_equal(first[1], second[1])
+    for left, right in zip(first[2].records, second[2].records, strict=True):
+        assert {**left, "seconds": 0} == {**right, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        # Three batches an epoch: step 11 is in the middle of epoch 4.
+        ("train(path, likelihood=Likelihood(11, kill))", 3),
+        ("kill_in_the_middle_of_the_third_file(); train(path)", 2),
+    ],
+    ids=["in a step", "in a file"],
+)
+def test_a_run_that_is_killed_and_resumed_ends_with_the_same_numbers(tmp_path, call, done):
+    path = tmp_path / "run.pt"
+    program = f"import sys; from test_checkpoints import *; path = sys.argv[1]; {call}"
+    command = [sys.executable, "-c", program, str(path)]
+    killed = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len(torch.load(path, weights_only=True)["records"]) == done
+    assert_same_run(train(path, resume=True), train())
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"scheduler": lambda optimizer: MultiStepLR(optimizer, [4, 8, 12]), "clip_norm": 1.0},
+        {"scheduler": lambda optimizer: OneCycleLR(optimizer, 0.02, total_steps=18)},
+        {"mixed_precision": torch.float16},
+        {"kl_weight": bt.KLWarmup(4), "num_draws": 2},
+        {"batch_size": None},
+    ],
+    ids=lambda keywords: " ".join(keywords),
+)
+def test_every_part_continues_where_it_was(tmp_path, keywords):
+    path = tmp_path / "run.pt"
+    train(path, epochs=4, checkpoint_every=3, **keywords)
+    resumed = train(path, init=1, resume=True, **keywords)  # other weights, all overwritten
+    assert_same_run(resumed, train(**keywords))
+    assert resumed[2]["seconds"] == sorted(resumed[2]["seconds"])
+    assert_same_run(train(path, resume=True, **keywords), resumed)  # nothing is left to do
+
+
+def test_without_a_seed_the_global_generator_continues(tmp_path):
+    path = tmp_path / "run.pt"
+    torch.manual_seed(8)
+    whole = train(seed=None)
+    torch.manual_seed(8)
+    train(path, epochs=4, seed=None)
+    torch.manual_seed(9)
+    assert_same_run(train(path, seed=None, resume=True), whole)
+
+
+def flip_a_bit(content):
+    place = len(content) // 2  # inside a tensor
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-7], lambda content: b"", flip_a_bit], ids=range(3)
+)
+def test_a_damaged_checkpoint_is_an_error_and_the_one_before_it_continues(tmp_path, damage):
+    path = tmp_path / "run.pt"
+    train(path, epochs=3)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"run\.pt' is damaged.*rename run\.pt\.previous"):
+        train(path, resume=True)
+    path.with_name("run.pt.previous").replace(path)
+    assert len(torch.load(path, weights_only=True)["records"]) == 2
+    assert_same_run(train(path, resume=True), train())
+
+
+def test_a_checkpoint_with_code_is_an_error_and_the_code_does_not_run(tmp_path):
+    trace, path = tmp_path / "trace", tmp_path / "run.pt"
+    torch.save(Payload(str(trace)), path)
+    torch.load(path, weights_only=False).close()
+    assert trace.exists()
+    trace.unlink()
+    with pytest.raises(ValueError, match=r"run\.pt' is damaged"):
+        train(path, resume=True)
+    assert not trace.exists()
+
+
+def test_a_file_of_something_else_is_an_error(tmp_path):
+    torch.save({"weights": torch.ones(2)}, tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="it holds something else"):
+        train(tmp_path / "run.pt", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"seed": 5}, "seed=4, not 5"),
+        ({"batch_size": 8}, "batch_size=16, not 8"),
+        ({"num_data": 39}, "num_data=40, not 39"),
+        ({"num_draws": 2}, "num_draws=1, not 2"),
+        ({"kl_weight": bt.KLWarmup(2)}, r"kl_weight=1\.0, not KLWarmup\(epochs=2, weight=1\.0\)"),
+        ({"clip_norm": 1.0}, r"clip_norm=None, not 1\.0"),
+        ({"mixed_precision": torch.bfloat16}, "mixed_precision=None, not torch.bfloat16"),
+        ({"learning_rate": 0.02}, r"optimizer=Adam .*'lr': 0\.01.*, not Adam .*'lr': 0\.02"),
+        ({"scheduler": lambda optimizer: StepLR(optimizer, 2)}, "scheduler=None, not StepLR"),
+        ({"prior": Normal(0.0, 2.0)}, r"model=.*BayesianLinear.*, not .*BayesianLinear"),
+        ({"epochs": 1}, r"epochs=1: .*run\.pt' already holds 2"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_other_settings_are_an_error(tmp_path, keywords, words):
+    train(tmp_path / "run.pt", epochs=2)
+    with pytest.raises(ValueError, match=words):
+        train(tmp_path / "run.pt", resume=True, **keywords)
+
+
+def test_a_scheduler_with_another_shape_is_an_error(tmp_path):
+    settings = {"epochs": 2, "scheduler": lambda optimizer: StepLR(optimizer, 5, gamma=0.5)}
+    train(tmp_path / "run.pt", **settings)
+    settings["scheduler"] = lambda optimizer: StepLR(optimizer, 5, gamma=0.1)
+    with pytest.raises(ValueError, match=r"StepLR .*'gamma': 0\.5.*, not StepLR .*'gamma': 0\.1"):
+        train(tmp_path / "run.pt", resume=True, **settings)
+
+
+def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):
+    path = tmp_path / "run.pt"
+    train(path, epochs=1)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r"run\.pt' exists: expected resume=True"):
+        train(path)
+    assert path.read_bytes() == before
+    with pytest.raises(FileNotFoundError, match="absent"):
+        train(tmp_path / "absent" / "run.pt")
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path):
+    path = tmp_path / "run.pt"
+    with pytest.raises(bt.NonFiniteLossError):
+        train(path, likelihood=Likelihood(8, lambda nll: nll * torch.nan))
+    assert_same_run(train(path, resume=True), train())
+
+
+def test_a_checkpoint_is_never_of_parameters_that_are_not_finite(tmp_path):
+    # The last step of epoch 2 has a finite loss and a gradient that is not.
+    def explode(nll):
+        nll.register_hook(lambda gradient: gradient * torch.nan)
+        return nll
+
+    path = tmp_path / "run.pt"
+    with pytest.raises(bt.NonFiniteLossError, match="parameters are not finite at step 6"):
+        train(path, likelihood=Likelihood(6, explode))
+    assert len(torch.load(path, weights_only=True)["records"]) == 1

@@ -90,8 +90,10 @@ def test_draws_of_a_step_are_averaged_as_losses(num_draws):
     assert_variance(draws, losses.var() / num_draws)
 
 
-def test_kl_is_divided_by_the_data_set_and_not_by_the_batch():
-    # Without likelihood information the loss of an epoch is KL / N for any batch size.
+@pytest.mark.parametrize("kl_weight", [1.0, bt.BlundellWeights(), bt.KLWarmup(1e-9)], ids=repr)
+def test_kl_is_divided_by_the_data_set_and_not_by_the_batch(kl_weight):
+    # Without likelihood information the loss of an epoch is KL / N for any batch size and for any
+    # weights that average to one.
     data = line()
 
     class Flat(nn.Module):
@@ -108,13 +110,27 @@ def test_kl_is_divided_by_the_data_set_and_not_by_the_batch():
             layer,
             data,
             Flat(),
-            epochs=1,
+            epochs=2,
             batch_size=batch_size,
+            kl_weight=kl_weight,
             progress=False,
             optimizer=torch.optim.SGD(layer.parameters(), lr=0.0),
         )
-        assert history["loss"][0] == pytest.approx(kl / len(data), rel=1e-5)
-        assert history["kl"][0] == pytest.approx(kl, rel=1e-5)
+        assert history["loss"][1] == pytest.approx(kl / len(data), rel=1e-5)
+        assert history["kl"][1] == pytest.approx(kl, rel=1e-5)
+        assert history["kl_weight"][1] == pytest.approx(1.0)
+
+
+def test_a_schedule_weighs_the_kl_batch_by_batch():
+    layer = bt.BayesianLinear(1, 1)
+    still = torch.optim.SGD(layer.parameters(), lr=0.0)
+    settings = {"epochs": 2, "batch_size": 16, "optimizer": still, "progress": False}
+    likelihood = bt.GaussianLikelihood()
+    history = bt.fit(layer, line(), likelihood, kl_weight=bt.KLWarmup(2), **settings)
+    # Batches of 16, 16 and 8 of 40 data.
+    assert history["kl_weight"] == pytest.approx([0.4 / 6 + 0.2 * 2 / 6, 0.4 * 7 / 6 + 0.2 * 5 / 6])
+    terms = zip(history["nll"], history["kl_weight"], history["kl"], strict=True)
+    assert history["loss"] == pytest.approx([nll + weight * kl / 40 for nll, weight, kl in terms])
 
 
 def test_an_epoch_sees_every_datum_once():
@@ -159,16 +175,6 @@ def test_validation_is_recorded_and_changes_nothing_in_the_training():
     assert len(validated[2]["validation_rmse"]) == 2
 
 
-def test_history_names_what_it_has():
-    history = run(0)[2]
-    assert len(history) == 3
-    assert history.epochs("loss") == [1, 2, 3]
-    loss = [n + k / 40 for n, k in zip(history["nll"], history["kl"], strict=True)]
-    assert history["loss"] == pytest.approx(loss, rel=1e-5)
-    with pytest.raises(KeyError, match=r"'accuracy' was not recorded.*kl, loss, nll"):
-        history["accuracy"]
-
-
 def test_noise_is_learnt_along():
     _, likelihood, _ = run(0)
     assert likelihood.noise_std.item() != pytest.approx(1.0, abs=1e-6)
@@ -185,69 +191,74 @@ def test_a_deterministic_twin_trains_by_maximum_likelihood():
     assert set(history["kl"]) == {0.0}
 
 
-class FailsAt(nn.Module):
-    """A likelihood whose loss is NaN from a given step on."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.gaussian = bt.GaussianLikelihood()
-        self.step, self.calls = step, 0
-
-    def forward(self, output, target):
-        self.calls += 1
-        value = self.gaussian(output, target)
-        return value * torch.nan if self.calls >= self.step else value
-
-
-def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_state():
-    with bt.seeded(0):
-        model = bt.BayesianLinear(1, 1)
-    expected = copy.deepcopy(model)
-    bt.fit(
-        expected, line(), bt.GaussianLikelihood(), epochs=1, batch_size=20, seed=3, progress=False
-    )
-    # Two batches an epoch: step 4 is the second of epoch 2, whose first step began in a good state.
-    with pytest.raises(bt.NonFiniteLossError, match=r"step 4 \(epoch 2\): nll=nan") as caught:
-        bt.fit(model, line(), FailsAt(4), epochs=5, batch_size=20, seed=3, progress=False)
-    assert (caught.value.step, caught.value.epoch) == (4, 2)
-    for name, value in expected.state_dict().items():
-        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
-
-
-def test_a_learning_rate_that_explodes_leaves_finite_weights():
-    model = nn.Linear(1, 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
-    with pytest.raises(bt.NonFiniteLossError):
-        bt.fit(
-            model, line(), bt.GaussianLikelihood(), epochs=50, optimizer=optimizer, progress=False
-        )
-    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
-
-
-def test_progress_bar_counts_the_epochs(capsys):
-    bt.fit(nn.Linear(1, 1), line(), bt.GaussianLikelihood(), epochs=3)
-    assert "3/3" in capsys.readouterr().err
-
-
 def test_evaluate_scores_the_average_of_the_draws():
     model, likelihood, _ = run(0)
     data = line(25)
-    scores = bt.evaluate(model, data, likelihood, num_samples=6, batch_size=25, seed=2)
-    samples = bt.predict(model, data.tensors[0], 6, batch_size=25, seed=2).samples
+    scores = bt.evaluate(model, data, likelihood, num_samples=6, seed=2)
+    samples = bt.predict(model, data.tensors[0], 6, seed=2).samples
     assert scores == likelihood.metrics(samples, data.tensors[1])
 
 
+def test_the_average_over_an_epoch_counts_every_datum_once():
+    model, data, likelihood = nn.Linear(1, 1), line(), bt.GaussianLikelihood(0.5)
+    still = torch.optim.SGD(model.parameters(), lr=0.0)
+    settings = {"epochs": 1, "optimizer": still, "progress": False}
+    whole = likelihood(model(data.tensors[0]), data.tensors[1])
+    history = bt.fit(model, data, likelihood, batch_size=39, **settings)
+    assert history["nll"] == [pytest.approx(whole.item(), rel=1e-6)]
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_mixed_precision_lowers_the_network_and_nothing_else(precision):
+    seen = []
+
+    class Recorder(bt.GaussianLikelihood):
+        def forward(self, output, target):
+            nll = super().forward(output, target)
+            seen.append((output.dtype, nll.dtype))
+            return nll
+
+    def trained(mixed_precision):
+        with bt.seeded(0):
+            model = nn.Sequential(bt.BayesianLinear(1, 16), nn.ReLU(), bt.BayesianLinear(16, 1))
+        settings = {"epochs": 30, "learning_rate": 1e-6, "seed": 1, "progress": False}
+        return model, bt.fit(model, line(), Recorder(), mixed_precision=mixed_precision, **settings)
+
+    model, history = trained(precision)
+    assert set(seen) == {(precision, torch.float32)}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    expected = trained(None)[1]
+    # The KL's first value has every digit of single precision; the NLL has eight bits or more.
+    assert history["kl"][0] == expected["kl"][0]
+    assert history["nll"] == pytest.approx(expected["nll"], rel=2**-6)
+
+
 @pytest.mark.parametrize(
-    ("data", "keywords", "words"),
+    ("data", "keywords", "error", "words"),
     [
-        (TensorDataset(torch.zeros(0, 1), torch.zeros(0, 1)), {"epochs": 1}, "data is empty"),
-        (line(), {"epochs": 0}, "epochs=0"),
-        (line(), {"epochs": 1, "batch_size": 0}, "batch_size=0"),
-        (line(), {"epochs": 1, "num_draws": 0}, "num_draws=0"),
-        (line(), {"epochs": 1, "validate_every": 0}, "validate_every=0"),
-        (line(), {"epochs": 1, "kl_weight": -1.0}, "kl_weight=-1.0"),
+        (TensorDataset(torch.zeros(0, 1), torch.zeros(0, 1)), {}, ValueError, "data is empty"),
+        (TensorDataset(torch.zeros(3, 1)), {}, TypeError, "data=.*of inputs and targets"),
+        ([1, 2, 3], {}, TypeError, r"data=\[1, 2, 3\]: expected a TensorDataset"),
+        (line(), {"validation": line().tensors}, TypeError, "validation="),
+        (line(), {"epochs": 0}, ValueError, "epochs=0"),
+        (line(), {"batch_size": 0}, ValueError, "batch_size=0"),
+        (line(), {"num_draws": 0}, ValueError, "num_draws=0"),
+        (line(), {"num_samples": 0}, ValueError, "num_samples=0"),
+        (line(), {"validate_every": 0}, ValueError, "validate_every=0"),
+        (line(), {"checkpoint_every": 0}, ValueError, "checkpoint_every=0"),
+        (line(), {"kl_weight": -1.0}, ValueError, r"kl_weight=-1\.0"),
+        (line(), {"mixed_precision": torch.int8}, ValueError, r"mixed_precision=torch\.int8"),
+        (
+            line(),
+            {"mixed_precision": torch.bfloat16, "expected_nll": linear_gaussian_nll},
+            ValueError,
+            "mixed_precision=torch.bfloat16 with expected_nll",
+        ),
+        (line(), {"scheduler": object()}, ValueError, "scheduler without an optimizer"),
+        (line(), {"resume": True}, ValueError, "resume=True without a checkpoint"),
     ],
 )
-def test_wrong_arguments_are_errors(data, keywords, words):
-    with pytest.raises(ValueError, match=words):
-        bt.fit(nn.Linear(1, 1), data, bt.GaussianLikelihood(), progress=False, **keywords)
+def test_wrong_arguments_are_errors(data, keywords, error, words):
+    settings = {"epochs": 1, "progress": False} | keywords
+    with pytest.raises(error, match=words):
+        bt.fit(nn.Linear(1, 1), data, bt.GaussianLikelihood(), **settings)
