@@ -51,16 +51,17 @@ def twin(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
 
 
 def ours(estimator: str) -> Callable[..., Contender]:
-    """This package, with one of its estimators."""
+    """This package, with one of its estimators, in the step that :func:`bt.fit` takes."""
 
     def build(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
         model = bt.to_bayesian(network, estimator=estimator)
-        return Contender(
-            model,
-            lambda x, y: bt.elbo_loss(
-                criterion(model(x), y), bt.kl_divergence(model), num_data=num_data
-            ),
-        )
+        posterior = bt.NetworkPosterior(model)
+
+        def loss(x: Tensor, y: Tensor) -> Tensor:
+            with posterior.draw() as kl:
+                return bt.elbo_loss(criterion(model(x), y), kl, num_data=num_data)
+
+        return Contender(model, loss)
 
     return build
 

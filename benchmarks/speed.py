@@ -272,12 +272,17 @@ def main() -> None:
         return
     if arguments.rounds is not None and arguments.rounds < 2:
         parser.error(f"--rounds {arguments.rounds}: expected 2 or more")
+    computer = machine(arguments.date, ("torch", *peers.PACKAGES))
+    if all(computer["versions"][package] == "not installed" for package in peers.PACKAGES):
+        parser.error(
+            "no library to compare with is installed: expected to be run by make benchmark"
+        )
     torch.set_num_threads(1)
     torch.manual_seed(0)
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     fused = arguments.optimizer == "fused"
     record = {
-        "machine": machine(arguments.date, ("torch", *peers.PACKAGES)),
+        "machine": computer,
         "settings": {"threads": 1, "optimizer": f"torch.optim.Adam, {arguments.optimizer}"},
         "devices": {device: measure(device, fused, arguments.rounds) for device in devices},
     }

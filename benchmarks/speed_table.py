@@ -118,7 +118,7 @@ def each_contender(results: dict) -> list[str]:
     for name in names:
         found = (results[measurement]["contenders"].get(name) for measurement in measurements)
         cells = [
-            f"{c['ratio']['median']:.3g} ({c['milliseconds']:.3g} ms)" if c else "" for c in found
+            f"{c['ratio']['median']:.3g} ({c['milliseconds']:,.2f} ms)" if c else "" for c in found
         ]
         lines.append(line([name, *cells]))
     return lines
