@@ -1,0 +1,79 @@
+"""What the benchmarks have in common: the machine in a record, and a table's place in README.
+
+Explained in README's sections "Speed" and "Accuracy".
+"""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+import bnn_tutorial as bt
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def installed_version(package: str) -> str:
+    """Return the version of an installed package, or that it is missing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def machine(date: str, packages: tuple[str, ...] = ("torch",)) -> dict:
+    """Return what the numbers were measured on.
+
+    Args:
+        date: for the record alone.
+        packages: those whose versions matter.
+    """
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    models = [line.partition(":")[2] for line in lines if "model name" in line]
+    return {
+        "date": date,
+        "cpu": models[0].strip() if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "bnn_tutorial": bt.__version__,
+        "versions": {package: installed_version(package) for package in packages},
+    }
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return the two comments between which README holds the table called ``name``."""
+    return f"<!-- {name} table: start -->", f"<!-- {name} table: end -->"
+
+
+def table_in(readme: str, name: str) -> str:
+    """Return the table that stands between its two marks.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    first, last = marks(name)
+    _, start, rest = readme.partition(first)
+    table, end, _ = rest.partition(last)
+    if not (start and end):
+        raise ValueError(f"README.md: expected the marks {first} and {last}")
+    return table.strip()
+
+
+def with_table(readme: str, name: str, table: str) -> str:
+    """Return ``readme`` with ``table`` between the two marks of ``name``.
+
+    Raises:
+        ValueError: a mark is missing.
+    """
+    table_in(readme, name)
+    first, last = marks(name)
+    before, _, rest = readme.partition(first)
+    after = rest.partition(last)[2]
+    return f"{before}{first}\n\n{table}\n\n{last}{after}"
