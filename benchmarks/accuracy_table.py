@@ -5,7 +5,7 @@ Explained in README's section "Accuracy".
 
 import json
 
-from records import RESULTS, ROOT, with_table
+from records import RESULTS, ROOT, line, with_table
 
 RECORD, SEARCH_RECORD = RESULTS / "accuracy.json", RESULTS / "accuracy-search.json"
 NETWORKS = {"mnist": "MNIST CNN", "lenet5": "LeNet-5", "alexnet": "AlexNet"}
@@ -16,11 +16,6 @@ COLUMNS = {  # by score: heading, factor, digits
     "ece": ("ECE (%)", 100, 2),
     "auroc": ("AUROC", 1, 4),
 }
-
-
-def line(cells: list[str]) -> str:
-    """Return one line of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 def quoted(name: str, value: float, std: float | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: the machine in a record, and a table's place in README.
+"""What the benchmarks share: the machine in a record, a table's lines and its place in README.
 
 Explained in README's sections "Speed" and "Accuracy".
 """
@@ -45,6 +45,11 @@ def machine(date: str, packages: tuple[str, ...] = ("torch",)) -> dict:
         "bnn_tutorial": bt.__version__,
         "versions": {package: installed_version(package) for package in packages},
     }
+
+
+def line(cells: list[str]) -> str:
+    """Return one line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
 
 
 def marks(name: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 import peers
-from records import RESULTS, ROOT, with_table
+from records import RESULTS, ROOT, line, with_table
 
 RECORD = RESULTS / "speed.json"
 WEIGHT, LOCAL, FLIPOUT = tuple(peers.WEIGHT), tuple(peers.LOCAL), tuple(peers.FLIPOUT)
@@ -76,11 +76,6 @@ def quoted(contender: dict, *, speedup: bool = False) -> str:
     if speedup:
         return f"{1 / median:.0f} times faster ({1 / upper:.0f} to {1 / lower:.0f})"
     return f"{median:.2f} ({lower:.2f} to {upper:.2f})"
-
-
-def line(cells: list[str]) -> str:
-    """Return one line of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 def compared(row: Row, results: dict) -> str:
