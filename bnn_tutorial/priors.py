@@ -6,7 +6,8 @@ distribution anew at each use. Explained in the chapter "KL and the ELBO".
 """
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +32,16 @@ def scale_mixture(share: float = 0.5, std: float = 1.0, narrow_std: float = 0.00
         narrow_std: :math:`\sigma_2`, the narrow one's.
 
     Raises:
-        ValueError: ``share`` is not between 0 and 1, or a standard deviation is not positive.
+        ValueError: ``share`` is not between 0 and 1, or a standard deviation is not positive
+            and finite.
 
     Source: Blundell et al. (2015), equation 7.
     """
     if not 0 < share < 1:
         raise ValueError(f"share={share}: expected a number between 0 and 1")
+    for name, value in {"std": std, "narrow_std": narrow_std}.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name}={value}: expected a positive finite number")
     return MixtureSameFamily(
         Categorical(probs=torch.tensor([share, 1 - share])),
         Normal(torch.zeros(2), torch.tensor([std, narrow_std])),
@@ -68,28 +73,29 @@ def _tensors(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, Te
             yield from _tensors(part, f"{path}_{name.strip('_')}", seen)
 
 
-def _rebuild(value, parts: dict[int, object]):
+def _rebuild(value, parts: dict[int, object], *, validate: bool):
     """Copy a distribution with the parts, named by their id, in the place of its own."""
     if id(value) in parts:
         return parts[id(value)]
     if isinstance(value, list):
-        return [_rebuild(item, parts) for item in value]
+        return [_rebuild(item, parts, validate=validate) for item in value]
     if not isinstance(value, Distribution | Transform):
         return value
     twin = parts[id(value)] = object.__new__(type(value))
     for name, part in _parts(value).items():
-        vars(twin)[name] = _rebuild(part, parts)
+        vars(twin)[name] = _rebuild(part, parts, validate=validate)
     if isinstance(twin, Distribution):
-        # A diverged posterior then has a KL of NaN, which training reports, and a GPU never waits.
-        twin._validate_args = False
+        twin._validate_args = validate
     return twin
 
 
-def _covers(distribution: Distribution, points: Tensor) -> bool:
+def _covers(distribution: Distribution, tensors: Iterable[Tensor], points: Tensor) -> bool:
     """Whether the density is defined at every one of ``points``."""
+    # Validated whatever the default is now: torch.compile switches it off for the whole process.
+    validated = _rebuild(distribution, {id(part): part for part in tensors}, validate=True)
     try:
         # Tells more than the support: torch calls that of every affine transform the real line.
-        distribution.log_prob(points)
+        validated.log_prob(points)
     except ValueError:
         return False
     return bool(distribution.support.check(points).all())
@@ -134,7 +140,8 @@ class Prior(nn.Module):
             )
         tensors = dict(_tensors(distribution, type(distribution).__name__, set()))
         points = next(iter(tensors.values())).new_tensor(_POINTS, dtype=torch.float32)
-        if not _covers(distribution, points.reshape(-1, *[1] * len(batch_shape))):
+        points = points.reshape(-1, *[1] * len(batch_shape))
+        if not _covers(distribution, tensors.values(), points):
             raise ValueError(
                 f"prior={distribution!r} has the support {distribution.support}: expected the real "
                 "line, since a Gaussian posterior has mass everywhere"
@@ -157,7 +164,8 @@ class Prior(nn.Module):
             id(tensor): at_least_float32(getattr(self, name))
             for name, tensor in self._tensors.items()
         }
-        return _rebuild(self._template, buffers)
+        # A diverged posterior then has a KL of NaN, which training reports, and a GPU never waits.
+        return _rebuild(self._template, buffers, validate=False)
 
     def __deepcopy__(self, memo: dict) -> "Prior":
         # The template is never changed, and torch's transforms lose their inverse in a deepcopy.
