@@ -8,8 +8,8 @@ import sympy
 import torch
 import torch.nn.functional as F
 
-from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
 from bnn_tutorial.convolutions import BayesianConv2d
+from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
 from bnn_tutorial.layers import BayesianLinear, inverse_softplus
 from bnn_tutorial.prediction import predict
 from bnn_tutorial.randomness import seeded
@@ -158,29 +158,32 @@ def _local_generating_function():
 
 
 @functools.cache
-def _weight_draws():
-    """A layer of the ``weight`` estimator, two inputs, and 4,000 outputs there: (S, 2)."""
+def _draws(estimator):
+    """A layer, two inputs, and 4,000 outputs there with one estimator, mean taken off: (S, 2)."""
     generator = torch.Generator().manual_seed(3)
     inputs = torch.randn(2, 6, generator=generator)
     with seeded(3):
-        layer = BayesianLinear(6, 1, estimator="weight", init_std=0.4)
-    return layer, inputs, predict(layer, inputs, 4_000, seed=4).samples.squeeze(-1)
+        layer = BayesianLinear(6, 1, estimator=estimator, init_std=0.4)
+    mean = (inputs @ layer.weight_mean[0] + layer.bias_mean[0]).detach()
+    return layer, inputs, predict(layer, inputs, 4_000, seed=4).samples.squeeze(-1) - mean
 
 
-def _local_mean():
-    layer, inputs, draws = _weight_draws()
-    return draws[:, 0], (inputs[0] @ layer.weight_mean[0] + layer.bias_mean[0]).item()
+def _variances(layer, inputs):
+    """Each weight's part in the variance of an output, the bias last: (2, 7)."""
+    products = inputs.square() * layer.weight_std[0].square()
+    return torch.cat([products, layer.bias_std.square().expand(2, 1)], dim=1).detach()
 
 
-def _formula_variance(layer, inputs):
-    return (inputs.square() @ layer.weight_std[0].square() + layer.bias_std[0].square()).item()
-
-
-def _local_moment(power, factor):
-    layer, inputs, draws = _weight_draws()
+def _mean(estimator):
+    layer, inputs, centred = _draws(estimator)
     mean = (inputs[0] @ layer.weight_mean[0] + layer.bias_mean[0]).item()
-    variance = _formula_variance(layer, inputs[0])
-    return (draws[:, 0] - mean).detach() ** power, factor * variance ** (power // 2)
+    return centred[:, 0] + mean, mean
+
+
+def _moment(estimator, power, factor):
+    layer, inputs, centred = _draws(estimator)
+    variance = _variances(layer, inputs)[0].sum().item()
+    return centred[:, 0] ** power, factor * variance ** (power // 2)
 
 
 def _gradient_noise():
@@ -197,8 +200,7 @@ def _gradient_noise():
 
 
 def _shared_draw_linear():
-    layer, inputs, draws = _weight_draws()
-    centred = draws - (inputs @ layer.weight_mean[0] + layer.bias_mean[0]).detach()
+    layer, inputs, centred = _draws("weight")
     covariance = (layer.weight_std[0].square() * inputs[0] * inputs[1]).sum()
     return centred.prod(dim=1), (covariance + layer.bias_std[0].square()).item()
 
@@ -223,13 +225,78 @@ def _shared_draw_convolution():
     return (jacobian @ std.square().diag() @ jacobian.T)[first, second], formula
 
 
-def _local_correlation():
-    layer, inputs, _ = _weight_draws()
-    with seeded(3):
-        local = BayesianLinear(6, 1, estimator="local", init_std=0.4)
-    local.load_state_dict(layer.state_dict())
-    draws = predict(local, inputs, 4_000, seed=6).samples.squeeze(-1)
-    return (draws - (inputs @ layer.weight_mean[0] + layer.bias_mean[0]).detach()).prod(dim=1), 0.0
+def _product(estimator):
+    return _draws(estimator)[2].prod(dim=1), 0.0
+
+
+# Flipout
+
+
+def sign_mean(expression: sympy.Expr, *signs: sympy.Symbol) -> sympy.Expr:
+    """Return the mean of a polynomial in independent random signs, +1 or -1 with equal chance."""
+    polynomial = sympy.Poly(sympy.expand(expression), *signs)
+    return sum(
+        coefficient
+        for powers, coefficient in polynomial.terms()
+        if all(power % 2 == 0 for power in powers)
+    )
+
+
+def _flipout_generating_function():
+    generating_function = sympy.exp(t * mu + t**2 * sigma**2 / 2)
+    # The draw with sign +1 is N(mu, sigma^2); that with sign -1 has -sigma in place of sigma.
+    both = [generating_function.subs(sigma, sign * sigma) for sign in (1, -1)]
+    return sum(both) / 2, generating_function
+
+
+def _flipout_by_weights():
+    """One layer's flipout outputs, and those of the weights that each datum has to itself."""
+    generator = torch.Generator().manual_seed(8)
+    x, s = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    mean, std, noise = torch.rand(3, 4, generator=generator, dtype=torch.float64)
+    s, r = s.sign(), torch.randn(5, generator=generator, dtype=torch.float64).sign()
+    deviation = std * noise
+    left = x @ mean[:3] + mean[3] + r * ((x * s) @ deviation[:3] + deviation[3])
+    weights = mean[:3] + deviation[:3] * s * r.unsqueeze(1)
+    return left.square().sum(), ((x * weights).sum(1) + mean[3] + deviation[3] * r).square().sum()
+
+
+def _flipout_deviations():
+    """Two data's deviations from their means, two inputs and a bias; signs, noises, variances."""
+    noises = sympy.symbols("epsilon0:3", real=True)
+    stds, x = sympy.symbols("sigma0:3", positive=True), sympy.symbols("x1:5", real=True)
+    r, s = sympy.symbols("r1:3", real=True), sympy.symbols("s1:5", real=True)
+    deviations, variances = [], []
+    for n in range(2):
+        terms = [(1, 1), (x[2 * n], s[2 * n]), (x[2 * n + 1], s[2 * n + 1])]
+        parts = zip(terms, stds, noises, strict=True)
+        deviations.append(
+            r[n] * sum(value * sign * std * noise for (value, sign), std, noise in parts)
+        )
+        variances.append([value**2 * std**2 for (value, _), std in zip(terms, stds, strict=True)])
+    return deviations, (*r, *s), noises, variances
+
+
+def _flipout_covariance():
+    (first, second), signs, noises, _ = _flipout_deviations()
+    return noise_mean(sign_mean(first * second, *signs), *noises), 0
+
+
+def _flipout_covariance_of_squares():
+    (first, second), signs, noises, variances = _flipout_deviations()
+
+    def mean(expression):
+        return noise_mean(sign_mean(expression, *signs), *noises)
+
+    covariance = mean(first**2 * second**2) - mean(first**2) * mean(second**2)
+    return covariance, 2 * sum(v1 * v2 for v1, v2 in zip(*variances, strict=True))
+
+
+def _flipout_squares():
+    layer, inputs, centred = _draws("flipout")
+    variances = _variances(layer, inputs)
+    products = (centred.square() - variances.sum(dim=1)).prod(dim=1)
+    return products, 2 * variances.prod(dim=0).sum().item()
 
 
 IDENTITIES: tuple[Identity, ...] = (
@@ -332,10 +399,11 @@ IDENTITIES: tuple[Identity, ...] = (
             symbolic(
                 "moment generating functions, three inputs and a bias", _local_generating_function
             ),
-            monte_carlo("mean of a layer that draws weights", _local_mean),
-            monte_carlo("variance of a layer that draws weights", lambda: _local_moment(2, 1)),
+            monte_carlo("mean of a layer that draws weights", lambda: _mean("weight")),
+            monte_carlo("variance of a layer that draws weights", lambda: _moment("weight", 2, 1)),
             monte_carlo(
-                "its fourth central moment, and 3 variances squared", lambda: _local_moment(4, 3)
+                "its fourth central moment, and 3 variances squared",
+                lambda: _moment("weight", 4, 3),
             ),
         ),
     ),
@@ -355,11 +423,47 @@ IDENTITIES: tuple[Identity, ...] = (
         r"&\quad = \sum_i \sigma_i^2\, x_i\, x_i' + \sigma_0^2 \end{aligned}",
         (
             monte_carlo("two inputs of a layer that draws weights", _shared_draw_linear),
-            monte_carlo("the same under local draws, and 0", _local_correlation),
+            monte_carlo("the same under local draws, and 0", lambda: _product("local")),
             exact(
                 "two pixels of a convolution: Jacobian, and patches in the formula",
                 _shared_draw_convolution,
             ),
+        ),
+    ),
+    Identity(
+        "eq-flipout",
+        "reparameterization",
+        "Flipout",
+        r"\begin{aligned} w_i^{(n)} &= \mu_i + \sigma_i \epsilon_i\, s_{ni}\, r_n \\ "
+        r"&\sim \mathcal N(\mu_i, \sigma_i^2) \\ "
+        r"a_n &= \sum_i x_{ni}\, \mu_i + \mu_0 \\ "
+        r"&\quad + r_n \Big(\sum_i x_{ni}\, s_{ni}\, \sigma_i \epsilon_i + "
+        r"\sigma_0 \epsilon_0\Big) \end{aligned}",
+        (
+            symbolic(
+                "moment generating function with a random sign, and without",
+                _flipout_generating_function,
+            ),
+            exact("five outputs, and those of each datum's own weights", _flipout_by_weights),
+            monte_carlo("mean of a flipout layer", lambda: _mean("flipout")),
+            monte_carlo("its variance", lambda: _moment("flipout", 2, 1)),
+            monte_carlo(
+                "its fourth central moment, and 3 variances squared",
+                lambda: _moment("flipout", 4, 3),
+            ),
+        ),
+    ),
+    Identity(
+        "eq-flipout-covariance",
+        "reparameterization",
+        "Two data under flipout",
+        r"\begin{aligned} \operatorname{Cov}[a_n, a_m] &= 0 \\ "
+        r"\operatorname{Cov}[\tilde a_n^2, \tilde a_m^2] &= 2 \sum_i v_{ni}\, v_{mi} \end{aligned}",
+        (
+            symbolic("covariance, two inputs and a bias", _flipout_covariance),
+            symbolic("covariance of the squares", _flipout_covariance_of_squares),
+            monte_carlo("two outputs of a flipout layer, and 0", lambda: _product("flipout")),
+            monte_carlo("their squares, and the formula", _flipout_squares),
         ),
     ),
 )
