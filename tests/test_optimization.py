@@ -114,6 +114,13 @@ def test_loss_scaling_keeps_gradients_that_float16_would_round_to_zero(loss_scal
     assert moved == pytest.approx(1e-9 if loss_scaling else 0.0, rel=1e-2)
 
 
+def test_the_norm_is_that_of_the_gradient_without_its_scale():
+    objective = Product()
+    record = one_step(objective, 4.0, clip_norm=1.0, loss_scaling=True)
+    assert record["gradient_norm"] == pytest.approx(4.0)
+    assert objective.weight.item() == pytest.approx(-1.0, rel=1e-5)
+
+
 def test_a_step_that_overflows_by_its_scale_is_left_out():
     objective = Product()
     record = one_step(objective, 1e36, clip_norm=1.0, loss_scaling=True)
@@ -140,12 +147,12 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_sta
         model = bt.BayesianLinear(1, 1)
     expected = copy.deepcopy(model)
     bt.fit(
-        expected, line(), bt.GaussianLikelihood(), epochs=1, batch_size=20, seed=3, progress=False
+        expected, line(), bt.GaussianLikelihood(), epochs=1, batch_size=16, seed=3, progress=False
     )
-    # Two batches an epoch: step 4 is the second of epoch 2, whose first step began in a good state.
-    with pytest.raises(bt.NonFiniteLossError, match=r"step 4 \(epoch 2\): nll=nan") as caught:
-        bt.fit(model, line(), FailsAt(4), epochs=5, batch_size=20, seed=3, progress=False)
-    assert (caught.value.step, caught.value.epoch) == (4, 2)
+    # Three batches an epoch: step 6 is the last of epoch 2, whose first step began in a good state.
+    with pytest.raises(bt.NonFiniteLossError, match=r"step 6 \(epoch 2\): nll=nan") as caught:
+        bt.fit(model, line(), FailsAt(6), epochs=5, batch_size=16, seed=3, progress=False)
+    assert (caught.value.step, caught.value.epoch) == (6, 2)
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
 
