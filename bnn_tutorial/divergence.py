@@ -30,14 +30,6 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
     return at_least_float32(torch.cat([tensor.reshape(-1) for tensor in tensors]))
 
 
-def expand_normal_priors(parts: Sequence[Gaussian]) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation of the Normal prior of every single weight."""
-    priors = [part.prior.distribution for part in parts]
-    pairs = list(zip(parts, priors, strict=True))
-    loc = flatten([prior.loc.expand(part.mean.shape) for part, prior in pairs])
-    return loc, flatten([prior.scale.expand(part.mean.shape) for part, prior in pairs])
-
-
 def closed_form(part: Gaussian) -> Tensor | None:
     """Return the KL of one tensor of weights, or None where torch.distributions has no formula."""
     std = F.softplus(at_least_float32(part.rho))

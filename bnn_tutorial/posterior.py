@@ -6,6 +6,7 @@ for any number of layers. Explained in the chapter "Reparameterization".
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -15,10 +16,10 @@ from torch.autograd.function import once_differentiable
 from torch.distributions import Normal
 
 from bnn_tutorial.divergence import (
+    Gaussian,
     closed_form,
     cross_entropy_estimate,
     draw_weights,
-    expand_normal_priors,
     flatten,
     kl_to_priors,
 )
@@ -74,47 +75,61 @@ class _Layout:
 
 
 class _DrawAndDivergence(torch.autograd.Function):
-    """Return the KL of all weights to their Normal priors and a draw of the first of them.
+    """Return the KL of all weights to one Normal prior and a draw of the first of them.
 
-    Inputs are the priors' means and standard deviations, half the number of weights, the layouts
-    of the drawn tensors and of all parameters, then all means and all rhos. One node for the whole
-    network: the gradients of the draw and of the KL share what forward has worked out.
+    Inputs are the prior's mean and standard deviation as numbers, the layouts of the drawn tensors
+    and of all means, then all means and all rhos. One node for the whole network: the gradients of
+    the draw and of the KL share what forward has worked out, in as few passes over the weights.
     """
 
     @staticmethod
-    def forward(ctx, loc, scale, half_size, drawn, layout, *parameters):
+    def forward(ctx, prior_mean, prior_std, drawn, layout, *parameters):
         mean, rho = flatten(parameters).chunk(2)
         std = F.softplus(rho)
-        ratio, offset = std / scale, (mean - loc) / scale
-        squares = ratio.dot(ratio) + offset.dot(offset)
-        # 0.5 * squares - log - 0.5 * size; as tensors, which Python's numbers are first made into.
-        kl = torch.add(-ratio.log().sum() - half_size, squares, alpha=0.5)
-        if drawn.size < len(rho):
-            mean, std = mean[: drawn.size], std[: drawn.size]
-        epsilon = torch.randn_like(mean)
-        ctx.save_for_backward(rho, ratio, offset, scale, epsilon)
+        offset = mean - prior_mean if prior_mean else mean
+        squares = std.dot(std) + offset.dot(offset)
+        ctx.precision = prior_std**-2
+        constant = layout.size * (math.log(prior_std) - 0.5)
+        kl = torch.add(constant - std.log().sum(), squares, alpha=0.5 * ctx.precision)
+        epsilon = torch.randn_like(mean[: drawn.size])
+        ctx.save_for_backward(offset, rho, std, epsilon)
         ctx.layout = layout
-        return kl, *drawn.split(torch.addcmul(mean, std, epsilon))
+        weights = torch.addcmul(mean[: drawn.size], std[: drawn.size], epsilon)
+        return kl, *drawn.split(weights)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, kl_gradient, *weight_gradients):
-        rho, ratio, offset, scale, epsilon = ctx.saved_tensors
-        slope = kl_gradient / scale
-        gradient = torch.cat([offset * slope, (ratio - ratio.reciprocal()).mul_(slope)])
-        mean_gradient, rho_gradient = gradient.chunk(2)
+        offset, rho, std, epsilon = ctx.saved_tensors
+        slope = kl_gradient * ctx.precision
+        mean_gradient = offset * slope
+        rho_gradient = (std * slope).addcdiv_(-kl_gradient, std)
         if weight_gradients:
             weight_gradient = flatten(weight_gradients)
             mean_gradient[: len(epsilon)] += weight_gradient
             rho_gradient[: len(epsilon)].addcmul_(weight_gradient, epsilon)
         rho_gradient.mul_(rho.sigmoid())
-        return None, None, None, None, None, *ctx.layout.split(gradient)
+        gradients = ctx.layout.split(mean_gradient) + ctx.layout.split(rho_gradient)
+        return None, None, None, None, *gradients
 
 
 def _noise(count: int, like: Tensor, generators: dict[torch.device, torch.Generator]) -> Tensor:
     shape = (count, *like.shape)
     generator = generators[like.device]
     return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
+
+
+def _one_normal_prior(parts: list[Gaussian]) -> tuple[float, float] | None:
+    """Return the mean and standard deviation of the Normal that is every weight's prior, if any."""
+    if len({part.mean.device for part in parts}) != 1:
+        return None
+    values = set()
+    for part in parts:
+        prior = part.prior.distribution
+        if part.prior.family is not Normal or prior.batch_shape.numel() != 1:
+            return None
+        values.add((prior.loc.item(), prior.scale.item()))
+    return values.pop() if len(values) == 1 else None
 
 
 class NetworkPosterior:
@@ -137,16 +152,10 @@ class NetworkPosterior:
         parts = self._drawn + self._others
         anchor = next(module.parameters(), torch.zeros(()))
         self._no_kl = torch.zeros((), device=anchor.device)
-        one_device = len({part.mean.device for part in parts}) == 1
-        self._normal_priors = None
-        if one_device and all(part.prior.family is Normal for part in parts):
-            loc, scale = expand_normal_priors(parts)
-            if (loc == loc[0]).all() and (scale == scale[0]).all():
-                loc, scale = loc[0], scale[0]
-            size = sum(part.mean.numel() for part in parts)
-            self._normal_priors = loc, scale, loc.new_tensor(size / 2)
-            self._parameters = [part.mean for part in parts] + [part.rho for part in parts]
-            self._layouts = _Layout([part.mean for part in self._drawn]), _Layout(self._parameters)
+        self._one_prior = _one_normal_prior(parts)
+        means = [part.mean for part in parts]
+        self._layouts = _Layout(means[: len(self._drawn)]), _Layout(means)
+        self._parameters = means + [part.rho for part in parts]
 
     @contextlib.contextmanager
     def draw(self) -> Iterator[Tensor]:
@@ -159,9 +168,9 @@ class NetworkPosterior:
         if not self._drawn and not self._others:
             yield self._no_kl
             return
-        if self._normal_priors is not None:
+        if self._one_prior is not None:
             kl, *weights = _DrawAndDivergence.apply(
-                *self._normal_priors, *self._layouts, *self._parameters
+                *self._one_prior, *self._layouts, *self._parameters
             )
         else:
             weights = [draw_weights(part) for part in self._drawn]
