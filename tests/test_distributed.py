@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 import bnn_tutorial as bt
 from bnn_tutorial.distributed import Processes
 
-NOISE_STD, TARGET, KL_WEIGHT = 0.5, 1.5, 100.0
+NOISE_STD, TARGET, KL_WEIGHT = 0.5, 1.5, 2000.0
 
 
 class Recording(torch.optim.SGD):
