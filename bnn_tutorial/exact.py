@@ -31,19 +31,20 @@ class ExactMoments(Moments):
 def exact_moments(model: nn.Module, x: Tensor) -> ExactMoments:
     r"""Return the mean and the standard deviation of a one-hidden-layer ReLU network's output.
 
-    Given the input, the pre-activations :math:`a_j` are independent Gaussians, and with their mean
-    m, standard deviation s, :math:`z = m / s`, the standard Gaussian's density :math:`\varphi` and
-    distribution function :math:`\Phi`, a hidden unit :math:`h_j = \max(0, a_j)` has
+    Given the input, the pre-activations are independent Gaussians
+    :math:`a \sim \mathcal N(m, \sigma_a^2)`. With :math:`z = m / \sigma_a`, the probabilities
+    :math:`p_{\text{on}} = \Phi(z)` and :math:`p_{\text{off}} = \Phi(-z)` and the standard
+    Gaussian's density g, a hidden unit :math:`h = \max(0, a)` has
 
-    .. math:: \mathbb E[h_j] &= m\, \Phi(z) + s\, \varphi(z) \\
-        \operatorname{Var}[h_j] &= s^2 \left[ \Phi(z) + z^2\, \Phi(z)\, \Phi(-z)
-        + z\, \varphi(z) \left( \Phi(-z) - \Phi(z) \right) - \varphi(z)^2 \right]
+    .. math:: \mathbb E[h] &= m\, p_{\text{on}} + \sigma_a\, g(z) \\
+        \operatorname{Var}[h] &= \sigma_a^2 \left[ p_{\text{on}} + z^2\, p_{\text{on}}\,
+        p_{\text{off}} + z\, g(z) \left( p_{\text{off}} - p_{\text{on}} \right) - g(z)^2 \right]
 
-    The output's weights :math:`w_{kj} \sim \mathcal N(\mu_{kj}, \sigma_{kj}^2)` are independent of
-    the units, and the variances of products add up, with that of the bias :math:`b_k`:
+    The output's weights :math:`\mathcal N(\mu_j, \sigma_j^2)` are independent of the units, and the
+    variances of the products add up, with that of the bias b:
 
-    .. math:: \operatorname{Var}[f_k] = \operatorname{Var}[b_k] + \sum_j
-        (\mu_{kj}^2 + \sigma_{kj}^2) \operatorname{Var}[h_j] + \sigma_{kj}^2\, \mathbb E[h_j]^2
+    .. math:: \operatorname{Var}[f] = \operatorname{Var}[b] + \sum_j
+        (\mu_j^2 + \sigma_j^2) \operatorname{Var}[h_j] + \sigma_j^2\, \mathbb E[h_j]^2
 
     Like :func:`predict` it keeps no gradients and moves ``x`` to the model's device. Source: Frey
     and Hinton (1999) for the moments of a rectified Gaussian, Hernández-Lobato and Adams (2015) for

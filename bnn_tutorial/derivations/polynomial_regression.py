@@ -7,6 +7,7 @@ the prior N(0, tau^2) and the data are w plus noise.
 
 import math
 from fractions import Fraction
+from itertools import product
 
 import sympy
 import torch
@@ -15,9 +16,12 @@ from torch.distributions import Bernoulli, MultivariateNormal, Normal
 
 from bnn_tutorial.conversion import to_bayesian
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
+from bnn_tutorial.exact import exact_moments, exact_nll
+from bnn_tutorial.likelihoods import GaussianLikelihood
 from bnn_tutorial.models import regression_network
 from bnn_tutorial.objectives import elbo_loss
 from bnn_tutorial.prediction import predict
+from bnn_tutorial.randomness import seeded
 
 BETA, NOISE, KL, PRIOR = sympy.symbols("beta s K tau", positive=True)
 MEAN_WEIGHT, COUNT, PARAMETERS = sympy.symbols("c N P", positive=True)
@@ -46,6 +50,88 @@ def squared_error():
 def gaussian_nll(variance):
     """The mean negative log-likelihood of three symbolic data."""
     return mean_over_data(lambda y, f: -log_gaussian(y, f, variance))
+
+
+# eq-poly-relu and eq-poly-products: the exact mean and variance of a one-hidden-layer network.
+
+Z = sympy.Symbol("z", real=True)
+BELL = sympy.exp(-(Z**2) / 2) / sympy.sqrt(2 * sympy.pi)
+ON, OFF = sympy.erfc(-Z / sympy.sqrt(2)) / 2, sympy.erfc(Z / sympy.sqrt(2)) / 2
+
+
+def rectified_moment(power: int):
+    """E[max(0, a)^power] for a Gaussian a of mean z and standard deviation 1, by integration."""
+    u = sympy.Symbol("u", real=True)
+    return sympy.integrate((Z + u) ** power * BELL.subs(Z, u), (u, -Z, sympy.oo))
+
+
+def mean_sides():
+    """The mean of a hidden unit in units of its pre-activation's standard deviation."""
+    return rectified_moment(1), Z * ON + BELL
+
+
+def variance_sides():
+    """The variance of a hidden unit in the same units, squared."""
+    right = ON + Z**2 * ON * OFF + Z * BELL * (OFF - ON) - BELL**2
+    return rectified_moment(2) - rectified_moment(1) ** 2, right
+
+
+def finite_products():
+    """The variance of a bias plus two products of factors that take two values, in fractions."""
+    third, half = Fraction(1, 3), Fraction(1, 2)
+    weights, units, bias = ((-third, 2), (1, half)), ((0, 1), (half, 3)), (-half, half)
+    outputs = [
+        first * on_first + second * on_second + b
+        for first, on_first, second, on_second, b in product(
+            weights[0], units[0], weights[1], units[1], bias
+        )
+    ]
+
+    def mean(values):
+        return Fraction(sum(values)) / len(values)
+
+    def variance(values):
+        return mean([(value - mean(values)) ** 2 for value in values])
+
+    right = variance(bias)
+    for w, h in zip(weights, units, strict=True):
+        right += (mean(w) ** 2 + variance(w)) * variance(h) + variance(w) * mean(h) ** 2
+    return variance(outputs), right
+
+
+def small_network():
+    """A 1-5-1 network with wide posteriors, and an input."""
+    with seeded(0):
+        model = to_bayesian(regression_network(5), estimator="weight", init_std=0.5)
+    return model, torch.tensor([[0.8]])
+
+
+def output_draws():
+    """Squared deviations of the outputs of drawn networks, and the exact variance."""
+    model, x = small_network()
+    moments = exact_moments(model, x)
+    samples = predict(model, x, 10_000, seed=0).samples
+    return (samples - moments.mean).flatten().square(), moments.std.item() ** 2
+
+
+# eq-poly-expected-nll: the closed form of what training estimates with draws.
+
+
+def two_point_nll():
+    """The expected NLL of an output that is f - d or f + d, by adding up and by the formula."""
+    f, d, y = sympy.symbols("f d y", real=True)
+    left = -sum(log_gaussian(y, f + sign * d, NOISE**2) for sign in (-1, 1)) / 2
+    right = sympy.log(2 * sympy.pi * NOISE**2) / 2 + ((y - f) ** 2 + d**2) / (2 * NOISE**2)
+    return left, right
+
+
+def nll_draws():
+    """The NLL of one datum under drawn networks, and its expectation by exact_nll."""
+    model, x = small_network()
+    y, likelihood = torch.tensor([[0.3]]), GaussianLikelihood(0.6)
+    samples = predict(model, x, 10_000, seed=0).samples.flatten()
+    draws = -Normal(samples, likelihood.noise_std.detach()).log_prob(y.flatten())
+    return draws, exact_nll(model, x, y, likelihood).item()
 
 
 # eq-poly-recipe and eq-poly-implied-noise: which noise a weighted squared error claims.
@@ -246,6 +332,28 @@ def identity(label: str, name: str, formula: str, *checks) -> Identity:
 
 IDENTITIES = (
     identity(
+        "eq-poly-relu",
+        "A rectified Gaussian",
+        r"""\begin{aligned}
+\mathbb E[h] &= m\, p_{\text{on}} + \sigma_a\, g(z), \\
+\frac{\operatorname{Var}[h]}{\sigma_a^2} &= p_{\text{on}} + z^2\, p_{\text{on}}\, p_{\text{off}} \\
+&\quad + z\, g(z) \left( p_{\text{off}} - p_{\text{on}} \right) - g(z)^2
+\end{aligned}""",
+        symbolic("the mean, by integration", mean_sides),
+        symbolic("the variance, by integration", variance_sides),
+    ),
+    identity(
+        "eq-poly-products",
+        "Variances of products add up",
+        r"""\begin{aligned}
+&\operatorname{Var}_q[f_w(x)] = \operatorname{Var}_q[b] \\
+&\quad + \sum_j \left( \mu_j^2 + \sigma_j^2 \right) \operatorname{Var}[h_j]
++ \sigma_j^2\, \mathbb E[h_j]^2
+\end{aligned}""",
+        exact("two units, two weights and a bias of two values, in fractions", finite_products),
+        monte_carlo("squared deviations of drawn networks' outputs", output_draws),
+    ),
+    identity(
         "eq-poly-recipe",
         "The likelihood inside the recipe",
         r"""\begin{aligned}
@@ -301,6 +409,16 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
             "the objective of one q minus that of another: a coin", weighted_objective_differences
         ),
         symbolic("precision at weight 1/4, and with each datum four times", posterior_of_copies),
+    ),
+    identity(
+        "eq-poly-expected-nll",
+        "The expected misfit without draws",
+        r"""\begin{aligned}
+&\mathbb E_q\left[ -\log p(y \mid x, w) \right] = \tfrac12 \log(2\pi s^2) \\
+&\quad + \frac{(y - \mathbb E_q[f_w(x)])^2 + \operatorname{Var}_q[f_w(x)]}{2 s^2}
+\end{aligned}""",
+        symbolic("an output that takes two values", two_point_nll),
+        monte_carlo("the NLL of a datum under drawn networks", nll_draws),
     ),
     identity(
         "eq-poly-prior",
