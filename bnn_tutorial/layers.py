@@ -108,7 +108,8 @@ class BayesianLayer(nn.Module, abc.ABC):
     - ``"flipout"`` draws the weights once and gives every datum its own random signs r and s:
       :math:`y = x \mu^\top + \big((x \circ s) (\sigma \epsilon)^\top\big) \circ r`.
 
-    Subclasses name their linear map in :meth:`linear_map`. Gradients are of first order with
+    Subclasses name their linear map in :meth:`linear_map` and may change what :meth:`gaussians`
+    returns, from which draws and KL are made. Gradients are of first order with
     ``"local"``: a second derivative through its noise is an error.
 
     Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
@@ -129,6 +130,15 @@ class BayesianLayer(nn.Module, abc.ABC):
         ValueError: an unknown ``estimator``, an ``init_std`` that is not positive and finite, or a
             ``prior`` that is not univariate or not on the whole real line.
     """
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for name in ("kl_divergence", "weight_std", "bias_std"):
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}: expected gaussians() in its place, from "
+                    "which the draws and the KL of a whole network are made"
+                )
 
     # How many of an input's last dimensions are positions that share the weights.
     spatial_dims = 0

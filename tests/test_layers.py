@@ -527,3 +527,9 @@ def test_print_shows_prior_and_estimator():
     text = repr(bt.BayesianConv2d(1, 2, 3, prior=Normal(0.0, 0.1), estimator="weight"))
     assert "prior=Normal(loc=0, scale=0.1)" in text
     assert "estimator='weight'" in text
+
+
+@pytest.mark.parametrize("name", ["kl_divergence", "weight_std", "bias_std"])
+def test_a_subclass_cannot_change_the_kl_where_a_network_would_not_see_it(name):
+    with pytest.raises(TypeError, match=f"Own overrides {name}.*gaussians"):
+        type("Own", (bt.BayesianLinear,), {name: None})
