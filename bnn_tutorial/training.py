@@ -171,6 +171,7 @@ def fit(
             processes,
             device,
         )
+    model.train()
     with seeded(processes.seed(seed), device):
         history = History(saved.start(resume, epochs) if saved else [])
         start = time.perf_counter() - (history["seconds"][-1] if len(history) else 0.0)
@@ -181,7 +182,6 @@ def fit(
             tensorboard=tensorboard if processes.rank == 0 else None,
         ) as recorder:
             for epoch in range(len(history) + 1, epochs + 1):
-                model.train()
                 whole = batch_size >= len(data)
                 order = torch.arange(len(data)) if whole else torch.randperm(len(data))
                 batches = processes.share(order).split(batch_size)
