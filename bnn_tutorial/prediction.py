@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from bnn_tutorial.layers import MomentsOfOneInput, bayesian_layers
 from bnn_tutorial.posterior import NetworkPosterior
-from bnn_tutorial.randomness import seeded
+from bnn_tutorial.randomness import generator_states, seeded
 from bnn_tutorial.splitting import split_at_first_draw
 
 
@@ -120,19 +120,12 @@ def shared_moments(model: nn.Module):
             layer.shared_moments = None
 
 
-def _random_state(device: torch.device) -> list[Tensor]:
-    modules = [torch.random]
-    if device.type != "cpu":
-        modules.append(torch.get_device_module(device))
-    return [module.get_rng_state() for module in modules]
-
-
 def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
     """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
-    random_state = _random_state(rows.device)
+    states = generator_states(rows.device)
     shared = before(rows)
     # A network may be random without Bayesian layers, or write into what all draws share.
-    safe = all(map(torch.equal, random_state, _random_state(rows.device)))
+    safe = all(map(torch.equal, states, generator_states(rows.device)))
     tensors = [value for value in shared if isinstance(value, Tensor)]
     versions = [tensor._version for tensor in tensors]
     for draw in draws:
