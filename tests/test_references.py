@@ -3,12 +3,12 @@ import math
 
 import pytest
 import torch
+from monte_carlo import assert_mean
 from numpy.polynomial.legendre import leggauss
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal
 
 import bnn_tutorial as bt
-from tests.monte_carlo import assert_mean
 
 # Both are exact in float32, in which torch.distributions.Normal keeps a Python number.
 PRIOR_STD, NOISE_STD = 0.75, 0.5
