@@ -337,7 +337,8 @@ IDENTITIES = (
         r"""\begin{aligned}
 \mathbb E[h] &= m\, p_{\text{on}} + \sigma_a\, g(z), \\
 \frac{\operatorname{Var}[h]}{\sigma_a^2} &= p_{\text{on}} + z^2\, p_{\text{on}}\, p_{\text{off}} \\
-&\quad + z\, g(z) \left( p_{\text{off}} - p_{\text{on}} \right) - g(z)^2
+&\quad {} + z\, g(z) \left( p_{\text{off}} - p_{\text{on}} \right) \\
+&\quad {} - g(z)^2
 \end{aligned}""",
         symbolic("the mean, by integration", mean_sides),
         symbolic("the variance, by integration", variance_sides),
@@ -347,8 +348,8 @@ IDENTITIES = (
         "Variances of products add up",
         r"""\begin{aligned}
 &\operatorname{Var}_q[f_w(x)] = \operatorname{Var}_q[b] \\
-&\quad + \sum_j \left( \mu_j^2 + \sigma_j^2 \right) \operatorname{Var}[h_j]
-+ \sigma_j^2\, \mathbb E[h_j]^2
+&\quad {} + \sum_j \left( \mu_j^2 + \sigma_j^2 \right) \operatorname{Var}[h_j] \\
+&\quad {} + \sum_j \sigma_j^2\, \mathbb E[h_j]^2
 \end{aligned}""",
         exact("two units, two weights and a bias of two values, in fractions", finite_products),
         monte_carlo("squared deviations of drawn networks' outputs", output_draws),
@@ -415,7 +416,8 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
         "The expected misfit without draws",
         r"""\begin{aligned}
 &\mathbb E_q\left[ -\log p(y \mid x, w) \right] = \tfrac12 \log(2\pi s^2) \\
-&\quad + \frac{(y - \mathbb E_q[f_w(x)])^2 + \operatorname{Var}_q[f_w(x)]}{2 s^2}
+&\quad {} + \frac{(y - \mathbb E_q[f_w(x)])^2}{2 s^2} \\
+&\quad {} + \frac{\operatorname{Var}_q[f_w(x)]}{2 s^2}
 \end{aligned}""",
         symbolic("an output that takes two values", two_point_nll),
         monte_carlo("the NLL of a datum under drawn networks", nll_draws),
