@@ -169,6 +169,7 @@ def test_a_learning_rate_that_explodes_leaves_finite_weights():
 
 def test_a_last_step_that_explodes_is_found_although_its_loss_was_finite():
     model = nn.Linear(1, 1)
+    nn.init.constant_(model.weight, 100.0)  # far from the data: a gradient well above 1
     before = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=3e38)
     words = r"the parameters are not finite at step 1 \(epoch 1\)"
