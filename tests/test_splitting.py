@@ -28,6 +28,19 @@ class InPlace(Residual):
         return self.after(hidden)
 
 
+class InPlaceBehindTheDraw(Residual):
+    def forward(self, x):
+        hidden = self.before(x)
+        random = self.random(hidden)
+        return self.after(random + hidden.relu_())  # which the draw must not see
+
+
+class Constant(Residual):
+    def forward(self, x):
+        self.kept = self.before(x) - torch.tensor([0.1, 0.2, 0.3])
+        return self.after(self.random(self.kept))
+
+
 class Branching(Residual):
     def forward(self, x):
         return super().forward(x) if x.sum() > 0 else self.after(x)
@@ -54,13 +67,16 @@ class AlwaysDropout(nn.Module):
         return nn.functional.dropout(x, 0.5, training=True)
 
 
+PARTED = [Residual, InPlace, InPlaceBehindTheDraw, Constant, Branching, Restless, Skip]
+
+
 def count_calls(module):
     calls = []
     module.register_forward_hook(lambda *arguments: calls.append(1))
     return calls
 
 
-@pytest.mark.parametrize("kind", [Residual, InPlace, Branching, Restless, Skip])
+@pytest.mark.parametrize("kind", PARTED)
 def test_the_parts_are_the_model_together(kind):
     model = kind()
     x = torch.rand(4, 3)
@@ -71,14 +87,29 @@ def test_the_parts_are_the_model_together(kind):
         torch.testing.assert_close(output, model(x))
 
 
-def test_every_deterministic_operation_lies_before():
+def test_every_operation_up_to_the_first_draw_lies_before():
     model = Residual()
     calls = count_calls(model.before), count_calls(model.side), count_calls(model.random)
     before, after = split_at_first_draw(model)
     shared = before(torch.rand(4, 3))
     for _ in range(3):
         after(*shared)
-    assert [len(c) for c in calls] == [1, 1, 3]
+    assert [len(c) for c in calls] == [1, 3, 3]
+
+
+def test_tracing_leaves_nothing_in_the_model():
+    model = Constant()
+    attributes = dict(vars(model))
+    split_at_first_draw(model)
+    assert dict(vars(model)) == attributes
+
+
+def test_a_hook_may_keep_the_output_of_a_layer():
+    model = nn.Sequential(bt.BayesianLinear(2, 50), nn.ReLU())
+    kept = []
+    model[0].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    bt.predict(model, torch.ones(1, 2), 3)
+    assert all((output < 0).any() for output in kept)
 
 
 @pytest.mark.parametrize("kind", [Branching, Restless])
