@@ -47,7 +47,7 @@ class Moments:
         Raises:
             ValueError: ``k`` or ``noise_std`` is negative.
         """
-        if k < 0 or noise_std < 0:
+        if k < 0 or torch.as_tensor(noise_std).lt(0).any():
             raise ValueError(f"k={k}, noise_std={noise_std}: expected 0 or more")
         half = k * self.total_std(noise_std)
         return self.mean - half, self.mean + half
@@ -120,6 +120,12 @@ def shared_moments(model: nn.Module):
             layer.shared_moments = None
 
 
+def _versions(tensors: list[Tensor]) -> list[object]:
+    """Return what changes when ``tensors`` are written into."""
+    # Those of torch.inference_mode are not counted: each look at them is taken as a change.
+    return [object() if tensor.is_inference() else tensor._version for tensor in tensors]
+
+
 def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
     """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
     states = generator_states(rows.device)
@@ -127,13 +133,13 @@ def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tupl
     # A network may be random without Bayesian layers, or write into what all draws share.
     safe = all(map(torch.equal, states, generator_states(rows.device)))
     tensors = [value for value in shared if isinstance(value, Tensor)]
-    versions = [tensor._version for tensor in tensors]
+    versions = _versions(tensors)
     for draw in draws:
         if draw > 0 and not safe:
             shared = before(rows)
         yield draw, after(*shared)
         if draw == 0:
-            safe = safe and versions == [tensor._version for tensor in tensors]
+            safe = safe and versions == _versions(tensors)
 
 
 def predict(

@@ -35,6 +35,8 @@ def test_std_is_a_standard_deviation_and_the_band_reaches_k_of_them():
     assert (low.item(), high.item()) == pytest.approx((2 - 3 * std, 2 + 3 * std))
     low, high = prediction.interval(k=2.0, noise_std=1.2)
     assert (high - low).item() == pytest.approx(4 * (std**2 + 1.44) ** 0.5)
+    low, high = prediction.interval(k=2.0, noise_std=torch.tensor([[1.2]]))
+    assert (high - low).item() == pytest.approx(4 * (std**2 + 1.44) ** 0.5)
 
 
 def test_total_band_of_gaussian_draws_and_noise_leaves_the_nominal_share_outside():
@@ -46,7 +48,9 @@ def test_total_band_of_gaussian_draws_and_noise_leaves_the_nominal_share_outside
     assert_mean(outside, bt.audit_band(y, low, high, k=2.0).nominal)
 
 
-@pytest.mark.parametrize("keywords", [{"k": -1.0}, {"noise_std": -0.1}])
+@pytest.mark.parametrize(
+    "keywords", [{"k": -1.0}, {"noise_std": -0.1}, {"noise_std": torch.tensor([0.1, -0.1])}]
+)
 def test_negative_widths_are_errors(keywords):
     with pytest.raises(ValueError, match="expected 0 or more"):
         bt.Prediction(torch.zeros(2, 1, 1)).interval(**keywords)
@@ -83,6 +87,14 @@ def test_dropout_and_batch_norm_are_off_but_the_posterior_is_not():
 
 def test_no_gradients_are_kept(model):
     assert not bt.predict(model, torch.randn(4, 2), 2).samples.requires_grad
+
+
+def test_predicts_in_inference_mode():
+    model = nn.Sequential(nn.Linear(2, 2), bt.BayesianLinear(2, 1))
+    with torch.inference_mode():
+        x = torch.randn(4, 2)
+        inside = bt.predict(model, x, 3, seed=0).samples
+    torch.testing.assert_close(inside, bt.predict(model, x.clone(), 3, seed=0).samples)
 
 
 def test_transform_applies_to_each_draw_before_the_average():
