@@ -12,10 +12,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.distributions import Distribution, Normal
 
 from bnn_tutorial.divergence import Gaussian, kl_to_priors
+from bnn_tutorial.noise import GaussianNoise, MomentsOfOneInput, random_signs
 from bnn_tutorial.priors import Prior, at_least_float32
 
 ESTIMATORS = ("weight", "local", "flipout")
@@ -35,61 +35,6 @@ def inverse_softplus(std: float) -> float:
     if not (std > 0 and math.isfinite(std)):
         raise ValueError(f"std={std!r}: a standard deviation must be a positive finite number")
     return std + math.log(-math.expm1(-std))
-
-
-class _GaussianNoise(torch.autograd.Function):
-    """Add noise of a given variance to a mean: ``mean + sqrt(variance) * epsilon``.
-
-    Written out because autograd's own chain would pass three times more often over tensors of the
-    activations' size. The slope of the square root is infinite at 0, where an all-zero input meets
-    no bias; there the noise and the gradient are 0.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(mean: Tensor, variance: Tensor, half_epsilon: Tensor) -> tuple[Tensor, Tensor]:
-        # A variance of 0, or below by rounding, becomes infinite, so that its inverse is 0.
-        smallest = torch.finfo(variance.dtype).tiny
-        inverse_std = F.threshold(variance, smallest, math.inf).rsqrt()
-        slope = inverse_std * half_epsilon
-        return torch.addcmul(mean, variance, slope, value=2).to(mean.dtype), slope
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, slope = output
-        ctx.mark_non_differentiable(slope)
-        ctx.save_for_backward(slope)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient, _):
-        (slope,) = ctx.saved_tensors
-        return gradient, gradient * slope, None
-
-
-def _random_signs(like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    # Drawn from uniform numbers: several times faster than bernoulli_ on a CPU.
-    uniform = torch.rand(shape, dtype=like.dtype, device=like.device)
-    return torch.copysign(torch.ones_like(uniform), uniform - 0.5)
-
-
-class MomentsOfOneInput:
-    """The output moments of one layer for the first input it meets, worked out once.
-
-    While :func:`bnn_tutorial.predict` gives a layer the same tensor at every draw, only the noise
-    is drawn anew.
-    """
-
-    def __init__(self):
-        self._input: Tensor | None = None
-        self._moments: tuple[Tensor, Tensor] | None = None
-
-    def of(self, layer: "BayesianLayer", x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the layer's output moments for ``x``."""
-        if self._input is None:
-            self._input, self._moments = x, layer.output_moments(x)
-        return self._moments if x is self._input else layer.output_moments(x)
 
 
 class BayesianLayer(nn.Module, abc.ABC):
@@ -271,7 +216,7 @@ class BayesianLayer(nn.Module, abc.ABC):
         else:
             mean, variance = self.shared_moments.of(self, x)
         half_epsilon = torch.empty_like(variance).normal_(std=0.5)
-        return _GaussianNoise.apply(mean, variance, half_epsilon)[0]
+        return GaussianNoise.apply(mean, variance, half_epsilon)[0]
 
     def output_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return the mean and the variance of each output, given ``x``.
@@ -299,10 +244,10 @@ class BayesianLayer(nn.Module, abc.ABC):
         bias = deviations[1] if len(deviations) > 1 else None
         positions = (1,) * self.spatial_dims
         channels = x.shape[: x.dim() - self.spatial_dims]
-        signed = x * _random_signs(x, (*channels, *positions))
+        signed = x * random_signs(x, (*channels, *positions))
         deviation = self.linear_map(signed, deviations[0], bias)
         channels = deviation.shape[: deviation.dim() - self.spatial_dims]
-        return torch.addcmul(mean, deviation, _random_signs(mean, (*channels, *positions)))
+        return torch.addcmul(mean, deviation, random_signs(mean, (*channels, *positions)))
 
     def extra_repr(self) -> str:
         """Describe the layer in a print of the model."""

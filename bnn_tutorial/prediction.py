@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from bnn_tutorial.layers import MomentsOfOneInput, bayesian_layers
+from bnn_tutorial.layers import bayesian_layers
+from bnn_tutorial.noise import MomentsOfOneInput
 from bnn_tutorial.posterior import NetworkPosterior
 from bnn_tutorial.randomness import generator_states, seeded
 from bnn_tutorial.splitting import split_at_first_draw
