@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 
-def _generators(device: torch.device | str) -> list:
-    device = torch.device(device)
-    return [torch.random] + ([] if device.type == "cpu" else [torch.get_device_module(device)])
-
-
 def generator_states(device: torch.device | str) -> list[Tensor]:
     """Return the states of the CPU's random generator and of the one of ``device``."""
-    return [generator.get_rng_state() for generator in _generators(device)]
+    device = torch.device(device)
+    states = [torch.get_rng_state()]
+    if device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    return states
 
 
 def set_generator_states(states: list[Tensor], device: torch.device | str) -> None:
     """Continue from ``states``, which :func:`generator_states` returned for ``device``."""
-    for generator, state in zip(_generators(device), states, strict=True):
-        generator.set_rng_state(state)
+    device = torch.device(device)
+    torch.set_rng_state(states[0])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[1], device)
 
 
 @contextlib.contextmanager
@@ -37,7 +38,9 @@ def seeded(seed: int | None, device: torch.device | str = "cpu"):
         yield
         return
     states = generator_states(device)
-    torch.manual_seed(seed)
+    # torch.manual_seed would seed the generators of all other devices too, for good.
+    seeds = [torch.Generator(place).manual_seed(seed).get_state() for place in ("cpu", device)]
+    set_generator_states(seeds, device)
     try:
         yield
     finally:

@@ -22,6 +22,21 @@ def test_the_generator_comes_back_after_an_error():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_numbers_are_those_of_manual_seed():
+    torch.manual_seed(5)
+    expected = torch.randn(3)
+    with bt.seeded(5):
+        assert torch.equal(torch.randn(3), expected)
+
+
+def test_the_generators_of_other_devices_are_left_alone(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    with bt.seeded(1):
+        pass
+    assert seeds == []
+
+
 def test_without_a_seed_the_global_generator_is_used():
     torch.manual_seed(3)
     expected = torch.randn(2)
