@@ -139,7 +139,8 @@ class Prior(nn.Module):
                 f"distribution for all weights or one for each, of shape {tuple(shape)}"
             )
         tensors = dict(_tensors(distribution, type(distribution).__name__, set()))
-        points = next(iter(tensors.values())).new_tensor(_POINTS, dtype=torch.float32)
+        anchor = next(iter(tensors.values()), torch.zeros(()))
+        points = anchor.new_tensor(_POINTS, dtype=torch.float32)
         points = points.reshape(-1, *[1] * len(batch_shape))
         if not _covers(distribution, tensors.values(), points):
             raise ValueError(

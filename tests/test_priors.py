@@ -1,6 +1,7 @@
 import copy
 import io
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from torch.distributions import (
     Poisson,
     TransformedDistribution,
     Uniform,
+    constraints,
 )
 
 import bnn_tutorial as bt
@@ -261,3 +263,24 @@ def test_what_is_no_prior_of_the_weights_is_an_error(prior, error, words, valida
 def test_print_shows_the_family_and_its_numbers():
     assert repr(make("Laplace")) == "Laplace(loc=0.1, scale=0.4)"
     assert repr(make("Normal for each weight")) == "Normal(loc=(4, 3), scale=(4, 3))"
+
+
+class LaplaceOfANumber(Distribution):
+    """A Laplace around 0 whose parameter is a number and no tensor."""
+
+    arg_constraints: ClassVar = {}
+    support = constraints.real
+
+    def __init__(self, slope):
+        self.slope = slope
+        super().__init__(validate_args=False)
+
+    def log_prob(self, value):
+        return math.log(self.slope / 2) - self.slope * value.abs()
+
+
+def test_a_distribution_without_tensors_is_a_prior():
+    layer = bt.BayesianLinear(3, 4, prior=LaplaceOfANumber(2.0))
+    assert layer.prior.slope == 2.0
+    assert not list(layer.buffers())
+    assert layer.kl_divergence().isfinite()
