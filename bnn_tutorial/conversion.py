@@ -80,8 +80,10 @@ def to_bayesian(
 ) -> nn.Module:
     """Return a copy of ``module`` with every Linear and Conv1d, 2d, 3d made Bayesian.
 
-    The means start at the module's weights. A layer that occurs in several places stays one layer,
-    and the module itself may be the layer. All else is copied as it is;
+    The means start at the module's weights, frozen or not; they and the widths are to be trained. A
+    layer's hooks are not copied. A layer that occurs in several places stays one layer, and the
+    module itself may be the layer. All else is copied as it is, Bayesian layers with the prior and
+    the estimator that they have;
     :func:`deterministic_parameters` lists what has stayed deterministic, such as the projections
     inside :class:`torch.nn.MultiheadAttention`, batch norms and subclasses of Linear.
 
@@ -97,9 +99,10 @@ def to_bayesian(
 
     Raises:
         TypeError: ``skip`` is one string, or a prior is none.
-        ValueError: a name in ``skip`` or ``prior`` is no submodule's; a layer shares its weight
-            or bias with another module, so that a copy would untie them (skip it); or the layers
-            reject ``prior``, ``estimator`` or ``init_std``.
+        ValueError: a name in ``skip`` or ``prior`` is no submodule's, or one in ``prior`` holds no
+            layer to convert; a layer shares its weight or bias with another module, so that a copy
+            would untie them (skip it); a layer is compiled by itself, so that its copy would still
+            run the old code; or the layers reject ``prior``, ``estimator`` or ``init_std``.
     """
     if isinstance(skip, str):
         raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
@@ -109,6 +112,12 @@ def to_bayesian(
         if unknown := sorted(set(given) - names):
             raise ValueError(
                 f"{argument}={unknown}: no such submodule; expected some of {sorted(names)}"
+            )
+    for name in priors:
+        if name and not any(map(_is_convertible, module.get_submodule(name).modules())):
+            raise ValueError(
+                f"prior={name!r}: expected a submodule with a Linear or ConvNd to convert, this is "
+                f"{type(module.get_submodule(name)).__name__}"
             )
     skipped = {part for name in skip for part in module.get_submodule(name).modules()}
     settings = {"estimator": estimator, "init_std": init_std}
@@ -120,7 +129,7 @@ def to_bayesian(
             return layer
         if layer in twins:
             return twins[layer]
-        if type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS:
+        if _is_convertible(layer):
             for kind, parameter in original.named_parameters():
                 if owners[parameter] > 1:
                     raise ValueError(
@@ -135,11 +144,19 @@ def to_bayesian(
             if child is not None:
                 path = f"{name}.{child_name}" if name else child_name
                 twin = convert(child, original._modules[child_name], path)
+                if child_name == "_orig_mod" and twin is not child:
+                    raise ValueError(
+                        f"{path!r} is a compiled layer: expected torch.compile after to_bayesian"
+                    )
                 setattr(layer, child_name, twin)
         _leave_fast_path(layer)
         return layer
 
     return convert(copy.deepcopy(module), module, "")
+
+
+def _is_convertible(layer: nn.Module) -> bool:
+    return type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS
 
 
 def _prior_of(

@@ -349,6 +349,7 @@ def test_a_transformer_without_bayesian_layers_keeps_its_fast_path():
         ({"skip": ("tail",)}, ValueError, r"skip=\['tail'\].*head.*trunk"),
         ({"skip": "head"}, TypeError, "tuple of names"),
         ({"prior": {"tail": Normal(0.0, 1.0)}}, ValueError, r"prior=\['tail'\].*head.*trunk"),
+        ({"prior": {"trunk.1": Normal(0.0, 1.0)}}, ValueError, "prior='trunk.1'.*this is ReLU"),
         ({"prior": {"head": 0.1}}, TypeError, r"prior=0\.1: expected"),
         ({"prior": 0.1}, TypeError, r"prior=0\.1: expected"),
         ({"estimator": "flip"}, ValueError, "estimator='flip': expected"),
@@ -358,3 +359,17 @@ def test_a_transformer_without_bayesian_layers_keeps_its_fast_path():
 def test_wrong_arguments_are_errors(keywords, error, words):
     with pytest.raises(error, match=words):
         bt.to_bayesian(bt.mnist_network(), **keywords)
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, nn.Sequential])
+def test_a_compiled_layer_is_an_error(wrap):
+    # Its copy would run the deterministic layer's code.
+    layer = torch.compile(nn.Linear(3, 2), backend="eager")
+    with pytest.raises(ValueError, match="_orig_mod' is a compiled layer"):
+        bt.to_bayesian(wrap(layer))
+
+
+def test_a_compiled_network_converts():
+    twin = bt.to_bayesian(torch.compile(nn.Sequential(nn.Linear(3, 2)), backend="eager"))
+    x = torch.randn(4, 3)
+    assert not torch.equal(twin(x), twin(x))
