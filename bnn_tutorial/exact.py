@@ -65,12 +65,12 @@ def exact_moments(model: nn.Module, x: Tensor) -> ExactMoments:
 
 
 def exact_nll(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikelihood) -> Tensor:
-    r"""Return the expected negative log-likelihood in closed form: a scalar, in nats per target.
+    r"""Return the expected negative log-likelihood in closed form: a scalar, in nats per datum.
 
-    .. math:: \mathbb E_q\left[ -\log p(y \mid x, w) \right] = \tfrac12 \log(2\pi s^2)
-        + \frac{(y - \mathbb E_q[f])^2 + \operatorname{Var}_q[f]}{2 s^2}
+    .. math:: \mathbb E_q\left[ -\log p(y \mid x, w) \right] = \sum_{k=1}^K \tfrac12 \log(2\pi s^2)
+        + \frac{(y_k - \mathbb E_q[f_k])^2 + \operatorname{Var}_q[f_k]}{2 s^2}
 
-    averaged over all targets, with s the noise. It is differentiable, so that
+    averaged over the N data, with s the noise. It is differentiable, so that
     ``fit(..., expected_nll=exact_nll)`` trains without sampling noise.
 
     Args:
@@ -86,7 +86,7 @@ def exact_nll(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikeli
     if not isinstance(likelihood, GaussianLikelihood):
         raise TypeError(f"likelihood={likelihood!r}: expected a GaussianLikelihood")
     mean, variance = _output_moments(model, x)
-    return likelihood(mean, y) + 0.5 * variance.mean() / likelihood.noise_std.square()
+    return likelihood(mean, y) + 0.5 * variance.sum() / (len(y) * likelihood.noise_std.square())
 
 
 def elbo(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikelihood) -> Tensor:
@@ -99,7 +99,7 @@ def elbo(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikelihood)
     :func:`kl_divergence`). Arguments and errors are those of :func:`exact_nll`; ``x`` and ``y``
     hold all N data.
     """
-    return -y.numel() * exact_nll(model, x, y, likelihood) - kl_divergence(model)
+    return -len(y) * exact_nll(model, x, y, likelihood) - kl_divergence(model)
 
 
 def _output_moments(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,10 @@ class GaussianLikelihood(nn.Module):
         return -0.5 * ((2 * math.pi * variance).log() + (target - output).square() / variance)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean negative log-likelihood, in nats per target.
+        """Return the mean negative log-likelihood, in nats per datum.
+
+        Shapes (N, ...): the values of one datum are independent given the network, and their
+        log-densities add up.
 
         Raises:
             ValueError: ``output`` and ``target`` differ in shape.
@@ -52,7 +55,7 @@ class GaussianLikelihood(nn.Module):
                 f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: "
                 "expected equal shapes, since broadcasting would pair the wrong values"
             )
-        return -self._log_density(output, target).mean()
+        return -self._log_density(output, target).sum() / len(output)
 
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
         r"""Score the predictive distribution of ``samples`` (S, N, 1) on ``target`` (N, 1).
@@ -60,7 +63,8 @@ class GaussianLikelihood(nn.Module):
         .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s), \qquad
             \mathrm{rmse} = \sqrt{\tfrac1N \textstyle\sum_n (y_n - \bar f(x_n))^2}
         """
-        log_density = torch.logsumexp(self._log_density(samples, target), dim=0)
+        of_data = self._log_density(samples, target).reshape(*samples.shape[:2], -1).sum(dim=2)
+        log_density = torch.logsumexp(of_data, dim=0)
         error = samples.mean(dim=0) - target
         return {
             "nll": (math.log(len(samples)) - log_density).mean().item(),

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Normal
+from torch.distributions import Categorical, Independent, Normal
 
 import bnn_tutorial as bt
 
@@ -12,6 +12,18 @@ def test_gaussian_nll_is_that_of_torch_distributions():
     likelihood = bt.GaussianLikelihood(0.7)
     expected = -Normal(output, 0.7).log_prob(target).mean()
     torch.testing.assert_close(likelihood(output, target), expected)
+
+
+def test_gaussian_nll_is_that_of_a_datum_however_many_values_it_has():
+    # The KL in the loss is divided by the number of data, so that the two must count alike.
+    output, target = torch.randn(7, 3, 2), torch.randn(7, 3, 2)
+    likelihood = bt.GaussianLikelihood(0.7)
+    joint = Independent(Normal(output, 0.7), 2)
+    torch.testing.assert_close(likelihood(output, target), -joint.log_prob(target).mean())
+    samples = torch.randn(5, 7, 3, 2)
+    density = Independent(Normal(samples, 0.7), 2).log_prob(target).exp().mean(dim=0)
+    nll = likelihood.metrics(samples, target)["nll"]
+    assert nll == pytest.approx(-density.log().mean().item(), rel=1e-5)
 
 
 def test_learnt_noise_ends_at_the_residuals_standard_deviation():
