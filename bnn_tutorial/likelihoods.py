@@ -14,6 +14,14 @@ from bnn_tutorial.calibration import expected_calibration_error
 from bnn_tutorial.layers import inverse_softplus
 
 
+def _require_equal_shapes(output: Tensor, target: Tensor) -> None:
+    if output.shape != target.shape:
+        raise ValueError(
+            f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: "
+            "expected equal shapes, since broadcasting would pair the wrong values"
+        )
+
+
 class GaussianLikelihood(nn.Module):
     r"""The likelihood :math:`y \mid x, w \sim \mathcal N(f_w(x), s^2)` with one noise level s.
 
@@ -50,11 +58,7 @@ class GaussianLikelihood(nn.Module):
         Raises:
             ValueError: ``output`` and ``target`` differ in shape.
         """
-        if output.shape != target.shape:
-            raise ValueError(
-                f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: "
-                "expected equal shapes, since broadcasting would pair the wrong values"
-            )
+        _require_equal_shapes(output, target)
         return -self._log_density(output, target).sum() / len(output)
 
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
@@ -62,7 +66,11 @@ class GaussianLikelihood(nn.Module):
 
         .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s), \qquad
             \mathrm{rmse} = \sqrt{\tfrac1N \textstyle\sum_n (y_n - \bar f(x_n))^2}
+
+        Raises:
+            ValueError: a draw and ``target`` differ in shape.
         """
+        _require_equal_shapes(samples[0], target)
         of_data = self._log_density(samples, target).reshape(*samples.shape[:2], -1).sum(dim=2)
         log_density = torch.logsumexp(of_data, dim=0)
         error = samples.mean(dim=0) - target

@@ -81,6 +81,8 @@ def test_categorical_metrics_stay_finite_for_extreme_logits():
 def test_shapes_that_would_broadcast_are_an_error():
     with pytest.raises(ValueError, match=r"output has shape \(5, 1\), target \(5,\)"):
         bt.GaussianLikelihood()(torch.zeros(5, 1), torch.zeros(5))
+    with pytest.raises(ValueError, match=r"output has shape \(5, 1\), target \(5,\)"):
+        bt.GaussianLikelihood().metrics(torch.zeros(2, 5, 1), torch.zeros(5))
 
 
 @pytest.mark.parametrize("std", [0.0, -1.0, float("inf")])
