@@ -172,7 +172,8 @@ def predict(
         progress: show a progress bar.
 
     Raises:
-        ValueError: ``num_samples`` or ``memory_limit`` is below 1, or ``x`` has no rows.
+        ValueError: ``num_samples`` or ``memory_limit`` is below 1, ``x`` has no rows, or an output
+            has not as many.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples={num_samples}: expected 1 or more")
@@ -205,6 +206,11 @@ def predict(
             with shared_moments(model), contextlib.closing(draws):
                 for draw, output in _outputs(before, after, rows, draws):
                     output = output if transform is None else transform(output)
+                    if output.ndim == 0 or len(output) != len(rows):
+                        raise ValueError(
+                            f"the output for {len(rows)} rows of x has shape "
+                            f"{tuple(output.shape)}: expected as many rows"
+                        )
                     if samples is None:
                         # One block for all draws: many small tensors, kept between the large ones
                         # that a pass frees, would hinder their reuse.

@@ -171,6 +171,13 @@ def test_the_first_layers_moments_are_worked_out_once(monkeypatch):
     assert list(counts.values()) == [1, 9]
 
 
+@pytest.mark.parametrize("transform", [torch.mean, lambda output: output[:1]])
+def test_an_output_without_a_row_for_each_input_is_an_error(model, transform):
+    # It would be broadcast to all rows.
+    with pytest.raises(ValueError, match="output for 4 rows of x has shape"):
+        bt.predict(model, torch.randn(4, 2), 2, transform=transform)
+
+
 @pytest.mark.parametrize(
     ("x", "keywords", "words"),
     [
