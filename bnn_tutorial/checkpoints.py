@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pickle
+import re
 import shutil
 import tempfile
 import zipfile
@@ -96,7 +97,8 @@ def _describe(setting) -> str:
             and name != "last_epoch"
         }
         return f"{type(setting).__name__} {plain}"
-    return getattr(setting, "__qualname__", None) or repr(setting)
+    # Without the address in the repr of an object, which is another one in the next process.
+    return getattr(setting, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(setting))
 
 
 class TrainingCheckpoint:

@@ -218,6 +218,19 @@ def test_every_part_continues_where_it_was(tmp_path, keywords):
     assert_same_run(train(path, resume=True, **keywords), resumed)  # nothing is left to do
 
 
+class Halves:
+    """A schedule of the KL weight that prints as an address."""
+
+    def __call__(self, epoch, batch_sizes):
+        return [0.5] * len(batch_sizes)
+
+
+def test_an_object_at_another_address_is_the_same_setting(tmp_path):
+    path, first, second = tmp_path / "run.pt", Halves(), Halves()
+    train(path, epochs=1, kl_weight=first)
+    assert len(train(path, epochs=2, kl_weight=second, resume=True)[2]) == 2
+
+
 def test_without_a_seed_the_global_generator_continues(tmp_path):
     path = tmp_path / "run.pt"
     torch.manual_seed(8)
