@@ -55,7 +55,9 @@ class BayesianLayer(nn.Module, abc.ABC):
 
     Subclasses name their linear map in :meth:`linear_map` and may change what :meth:`gaussians`
     returns, from which draws and KL are made. Gradients are of first order with
-    ``"local"``: a second derivative through its noise is an error.
+    ``"local"``: a second derivative through its noise is an error or, where the output's own
+    gradient is a constant, leaves out how the noise's width bends; penalize input gradients with
+    another estimator.
 
     Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
     for ``"local"``, Wen et al. (2018) for ``"flipout"``.

@@ -61,8 +61,9 @@ def linear_regression_posterior(
         - P \log \tau - \frac N2 \log(2 \pi s^2)
 
     The best factorized Gaussian has the same means, and the standard deviations
-    :math:`1 / \sqrt{A_{ii}}`, which are at most those of :math:`S`. Source: Bishop (2006), sections
-    3.3, 3.5 and 10.1.
+    :math:`1 / \sqrt{A_{ii}}`, which are at most those of :math:`S`. Use float64: where the prior is
+    much wider than the noise, single precision loses the prior next to the data. Source: Bishop
+    (2006), sections 3.3, 3.5 and 10.1.
 
     Args:
         features: shape (N, P); a column of ones makes a bias.
