@@ -54,10 +54,7 @@ class BayesianLayer(nn.Module, abc.ABC):
       :math:`y = x \mu^\top + \big((x \circ s) (\sigma \epsilon)^\top\big) \circ r`.
 
     Subclasses name their linear map in :meth:`linear_map` and may change what :meth:`gaussians`
-    returns, from which draws and KL are made. Gradients are of first order with
-    ``"local"``: a second derivative through its noise is an error or, where the output's own
-    gradient is a constant, leaves out how the noise's width bends; penalize input gradients with
-    another estimator.
+    returns, from which draws and KL are made.
 
     Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
     for ``"local"``, Wen et al. (2018) for ``"flipout"``.
@@ -152,7 +149,8 @@ class BayesianLayer(nn.Module, abc.ABC):
         nn.init.kaiming_uniform_(self.weight_mean, a=math.sqrt(5))
         nn.init.constant_(self.weight_rho, inverse_softplus(init_std))
         if self.bias_mean is not None:
-            bound = 1 / math.sqrt(self.weight_mean[0].numel())
+            fan_in = self.weight_mean.shape[1:].numel()
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0
             nn.init.uniform_(self.bias_mean, -bound, bound)
             nn.init.constant_(self.bias_rho, inverse_softplus(init_std))
 

@@ -8,7 +8,6 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 
 class GaussianNoise(torch.autograd.Function):
@@ -23,23 +22,29 @@ class GaussianNoise(torch.autograd.Function):
 
     @staticmethod
     def forward(mean: Tensor, variance: Tensor, half_epsilon: Tensor) -> tuple[Tensor, Tensor]:
-        # A variance of 0, or below by rounding, becomes infinite, so that its inverse is 0.
-        smallest = torch.finfo(variance.dtype).tiny
-        inverse_std = F.threshold(variance, smallest, math.inf).rsqrt()
-        slope = inverse_std * half_epsilon
+        slope = _slope(variance, half_epsilon)
         return torch.addcmul(mean, variance, slope, value=2).to(mean.dtype), slope
 
     @staticmethod
     def setup_context(ctx, inputs, output):
+        _, variance, half_epsilon = inputs
         _, slope = output
         ctx.mark_non_differentiable(slope)
-        ctx.save_for_backward(slope)
+        ctx.save_for_backward(slope, variance, half_epsilon)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, gradient, _):
-        (slope,) = ctx.saved_tensors
+        slope, variance, half_epsilon = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
+            slope = _slope(variance, half_epsilon)
         return gradient, gradient * slope, None
+
+
+def _slope(variance: Tensor, half_epsilon: Tensor) -> Tensor:
+    """Return the derivative of ``sqrt(variance) * epsilon`` by the variance."""
+    # A variance of 0, or below by rounding, becomes infinite, so that its inverse is 0.
+    smallest = torch.finfo(variance.dtype).tiny
+    return F.threshold(variance, smallest, math.inf).rsqrt() * half_epsilon
 
 
 def random_signs(like: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -48,7 +48,8 @@ class Optimization:
 
     Raises:
         TypeError: ``scheduler`` is no LRScheduler, or one that waits for a metric.
-        ValueError: ``scheduler`` is of another optimizer, or ``clip_norm`` is not above 0.
+        ValueError: ``scheduler`` is of another optimizer, ``clip_norm`` is not above 0, or
+            ``optimizer`` holds other parameters only.
     """
 
     def __init__(
@@ -71,6 +72,9 @@ class Optimization:
                 )
             if scheduler.optimizer is not optimizer:
                 raise ValueError("scheduler is of another optimizer: expected your optimizer's own")
+        theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if theirs.isdisjoint(map(id, objective.parameters())):
+            raise ValueError("optimizer holds none of the model's parameters: expected some")
         self.objective = objective
         self.optimizer = optimizer
         self.processes = processes

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.distributions import Normal
 
 from bnn_tutorial.divergence import (
@@ -98,8 +97,12 @@ class _DrawAndDivergence(torch.autograd.Function):
         return kl, *drawn.split(weights)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, kl_gradient, *weight_gradients):
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "a second derivative through NetworkPosterior.draw(): expected first ones; the "
+                "layers' own draws and bnn_tutorial.kl_divergence have all"
+            )
         offset, rho, std, epsilon = ctx.saved_tensors
         slope = kl_gradient * ctx.precision
         mean_gradient = offset * slope
@@ -135,8 +138,8 @@ def _one_normal_prior(parts: list[Gaussian]) -> tuple[float, float] | None:
 class NetworkPosterior:
     r"""All weights of a network's Bayesian layers, drawn together.
 
-    Make it anew after the network's layers, priors or device have changed. It draws for the layers
-    whose estimator is ``"weight"``; the others draw as they do without it.
+    Make it anew after the network's layers, priors, precision or device have changed. It draws for
+    the layers whose estimator is ``"weight"``; the others draw as they do without it.
 
     Args:
         module: the network; it is not copied.
@@ -163,7 +166,11 @@ class NetworkPosterior:
 
         Where a prior leaves no closed form, the KL is estimated from the very weights of the draw
         (from fresh ones in layers with another estimator), as
-        :func:`bnn_tutorial.kl_divergence` does with ``num_samples=1``.
+        :func:`bnn_tutorial.kl_divergence` does with ``num_samples=1``. Gradients are of first
+        order.
+
+        Raises:
+            RuntimeError: a gradient of a gradient is taken.
         """
         if not self._drawn and not self._others:
             yield self._no_kl

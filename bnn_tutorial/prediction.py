@@ -166,8 +166,8 @@ def predict(
         num_samples: S, the number of draws, 1 or more.
         transform: applied to the output of each draw, some rows at a time, before anything is
             averaged, such as ``torch.nn.Softmax(dim=-1)`` for class probabilities.
-        memory_limit: bytes to use, about, beside the result; the data pass in portions that fit. A
-            draw of the weights is the same for all portions.
+        memory_limit: bytes to use, about, beside the result; the data pass in portions that fit.
+            With ``estimator="weight"`` a draw of the weights is the same for all portions.
         seed: makes the draws repeatable and leaves the global generator untouched.
         progress: show a progress bar.
 

@@ -71,6 +71,12 @@ def test_wrong_arguments_are_errors(keywords, error, words):
         start(**keywords)
 
 
+def test_an_optimizer_of_another_model_is_an_error():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters())
+    with pytest.raises(ValueError, match="optimizer holds none of the model's parameters"):
+        bt.fit(nn.Linear(1, 1), line(), bt.GaussianLikelihood(), epochs=1, optimizer=optimizer)
+
+
 class Product(nn.Module):
     """An objective with the gradient x: its parameter times the mean of the inputs."""
 

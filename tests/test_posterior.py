@@ -376,3 +376,11 @@ def test_extreme_widths_have_finite_gradients(rho):
         (model(torch.randn(5, 3)).square().mean() + kl).backward()
     for parameter in model.parameters():
         assert parameter.grad.isfinite().all()
+
+
+def test_a_second_derivative_through_a_draw_is_an_error():
+    model = bt.BayesianLinear(2, 2, estimator="weight")
+    with bt.NetworkPosterior(model).draw() as kl:
+        loss = model(torch.ones(1, 2)).sum() + kl
+    with pytest.raises(RuntimeError, match=r"second derivative.*kl_divergence"):
+        torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
