@@ -17,7 +17,8 @@ class History:
     over the epoch in which a batch counts by its number of data (nats); the ``learning_rate`` that
     the epoch began with; and ``seconds`` of training so far. With gradient clipping there is
     ``gradient_norm``, the average before clipping; those of a validated epoch also have
-    ``validation_`` and the names that :func:`evaluate` returns.
+    ``validation_`` and the names that :func:`evaluate` returns. ``history["nll"]`` is the list of
+    one quantity, over the epochs that have it, and ``len(history)`` the number of epochs.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)
@@ -35,7 +36,7 @@ class History:
         return values
 
     def epochs(self, name: str) -> list[float]:
-        """Return the epochs, from 1, that belong to ``self[name]``."""
+        """Return the epochs, from 1, to which the values of ``history[name]`` belong."""
         return [record["epoch"] for record in self.records if name in record]
 
     def __len__(self) -> int:

@@ -113,7 +113,7 @@ def relu_network_kernel(
     Args:
         x1: inputs, shape (N, D).
         x2: inputs, shape (M, D); the result has shape (N, M).
-        hidden_features: H.
+        hidden_features: H, the number of hidden units.
         prior_std: :math:`\tau`.
 
     Raises:
