@@ -98,10 +98,10 @@ def table(record: dict, search: dict) -> str:
     training, test, foreign = (f"{count:,}" for count in record["images"])
     seeds = sorted({run["seed"] for run in record["runs"]})
     intro = (
-        f"Measured on {machine['date']}: {place}, {record['threads']} thread(s), "
+        f"Measured on {machine['date']}: {place}, threads: {record['threads']}, "
         f"torch {machine['versions']['torch']}; {training} training and {test} test images, "
         f"{foreign} foreign ones from Fashion-MNIST; {record['draws']} draws a prediction. "
-        f"Mean ± standard deviation over {len(seeds)} seed(s)."
+        f"Mean ± standard deviation over the seeds {', '.join(map(str, seeds))}."
     )
     results = [
         line(["network", "variant", *(heading for heading, _, _ in COLUMNS.values())]),

@@ -207,7 +207,7 @@ class NetworkPosterior:
             for start in range(0, num_samples, block):
                 count = min(block, num_samples - start)
                 weights = [
-                    torch.addcmul(part.mean, std, _noise(count, part.mean, generators))
+                    torch.addcmul(part.mean, std, _noise(count, part.mean, generators)).unbind()
                     for part, std in zip(self._drawn, stds, strict=True)
                 ]
                 for index in range(count):
@@ -228,7 +228,9 @@ class NetworkPosterior:
     def _set(self, weights: list[Tensor] | None) -> None:
         remaining = iter(weights or ())
         for layer, has_bias in self._has_bias:
-            if weights is None:
-                layer.drawn = None
-            else:
-                layer.drawn = next(remaining), next(remaining) if has_bias else None
+            drawn = None
+            if weights is not None:
+                drawn = next(remaining), next(remaining) if has_bias else None
+            # Past nn.Module's assignment, which first looks for a parameter of that name: a tenth
+            # of a small network's time.
+            vars(layer)["drawn"] = drawn

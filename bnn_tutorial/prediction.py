@@ -206,7 +206,7 @@ def predict(
             with shared_moments(model), contextlib.closing(draws):
                 for draw, output in _outputs(before, after, rows, draws):
                     output = output if transform is None else transform(output)
-                    if output.ndim == 0 or len(output) != len(rows):
+                    if output.shape[:1] != rows.shape[:1]:
                         raise ValueError(
                             f"the output for {len(rows)} rows of x has shape "
                             f"{tuple(output.shape)}: expected as many rows"
