@@ -99,7 +99,7 @@ def added_memory(megabytes: float) -> str:
     """Return the line of the memory that the draws need beyond their result."""
     target, reached = f"under {MEGABYTES_TARGET} MB", megabytes < MEGABYTES_TARGET
     work = "memory of 10,000 draws × 300 points beyond the result"
-    return line([work, f"{megabytes:.0f} MB", "", target, "yes" if reached else "no"])
+    return line([work, f"{max(megabytes, 0):.0f} MB", "", target, "yes" if reached else "no"])
 
 
 def each_contender(results: dict) -> list[str]:
