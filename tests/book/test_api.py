@@ -16,7 +16,7 @@ from bnn_tutorial import derivations, plotting
 from bnn_tutorial.datasets import polynomial
 from bnn_tutorial.derivations import identity
 
-DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: (\S+)$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)(?:\(\))?$", re.MULTILINE)
 FORMULA = re.compile(r"\.\. math::|:math:`")
 
 
