@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from bnn_tutorial.divergence import Gaussian, kl_to_priors
+from bnn_tutorial.divergence import Gaussian, draw_weights, kl_to_priors
 from bnn_tutorial.noise import GaussianNoise, MomentsOfOneInput, random_signs
 from bnn_tutorial.priors import Prior, at_least_float32
 
@@ -204,10 +204,7 @@ class BayesianLayer(nn.Module, abc.ABC):
         return self._forward_flipout(x)
 
     def _forward_weight(self, x: Tensor) -> Tensor:
-        draws = [
-            torch.addcmul(part.mean, F.softplus(part.rho), torch.randn_like(part.mean))
-            for part in self.gaussians()
-        ]
+        draws = [draw_weights(part) for part in self.gaussians()]
         return self.linear_map(x, draws[0], draws[1] if len(draws) > 1 else None)
 
     def _forward_local(self, x: Tensor) -> Tensor:
