@@ -4,7 +4,7 @@ BIN = .venv/bin
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 CHROMIUM = $$(which chromium chromium-browser google-chrome google-chrome-stable)
 
-.PHONY: book serve test lint benchmark requirements clean help browser
+.PHONY: book serve test figures lint benchmark requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: .venv/installed ## Execute the notebooks and build the site into _build/html
@@ -16,11 +16,15 @@ book: .venv/installed ## Execute the notebooks and build the site into _build/ht
 serve: _build/html/index.html .venv/installed ## Show the site at http://localhost:8000 (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
 
-test: book browser ## Test the package, the built pages and every notebook
+test: book browser node_modules/installed ## Test the package, the built pages and every notebook
 	@echo "== Testing the package and the built pages."
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 	@echo "== Executing every notebook from top to bottom."
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --nbmake --nbmake-timeout=300 --durations=0 book
+
+figures: node_modules/installed .venv/installed ## Build the interactive figures from their JavaScript
+	npm run --silent figures
+	$(BIN)/python scripts/make_stills.py
 
 lint: .venv/installed ## Check the code and the notebooks with ruff
 	$(BIN)/ruff check .
@@ -36,8 +40,8 @@ requirements: ## Compile requirements.txt from pyproject.toml
 		--all-extras --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; } > _build/requirements.txt
 	mv _build/requirements.txt requirements.txt
 
-clean: ## Remove the built site, the execution cache and the environment
-	rm -rf _build .venv
+clean: ## Remove the built site, the execution cache and the environments
+	rm -rf _build .venv node_modules
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -56,6 +60,12 @@ _build/html/index.html:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --requirement requirements.txt
 	$(BIN)/pip install --no-deps --editable .
+	@touch $@
+
+node_modules/installed: package-lock.json package.json
+	@command -v npm >/dev/null || { echo "== Installing Node.js, which builds the figures."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes nodejs npm; }
+	npm ci --no-audit --no-fund
 	@touch $@
 
 # The other libraries see the tested environment and join it from outside, so that none of them

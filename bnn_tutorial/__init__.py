@@ -1,6 +1,6 @@
 """Bayesian neural networks in PyTorch: the package behind the tutorial book."""
 
-from bnn_tutorial import derivations, plotting
+from bnn_tutorial import derivations, figures, plotting
 from bnn_tutorial.calibration import (
     BandAudit,
     ReliabilityBins,
@@ -93,6 +93,7 @@ __all__ = [
     "exact_moments",
     "exact_nll",
     "expected_calibration_error",
+    "figures",
     "fit",
     "gaussian_process_posterior",
     "glue",

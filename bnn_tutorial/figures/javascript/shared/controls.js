@@ -1,0 +1,226 @@
+// Labelled controls bound to a figure's model, text that a screen reader hears, and a loop of frames
+// that rests while nobody can see it.
+
+let counter = 0;
+
+/** Return a new HTML element with these properties (`class` and `aria-...` as attributes) and children. */
+export function html(name, properties = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(properties))
+    if (key in node) node[key] = value;
+    else if (value !== null && value !== undefined) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+/** Return whether the reader asked for as little motion as possible. */
+export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Write a number with `digits` significant digits, and a true minus sign. */
+export function numberText(value, digits = 3) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "undefined" : value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size < 1e-4 || size >= 1e6)
+      ? value.toExponential(digits - 1).replace(/e\+?(-?)(\d+)/, (_, sign, power) =>
+          ` × 10${[...`${sign}${power}`].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(c)]).join("")}`)
+      : Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 20 });
+  return text.replace("-", "−");
+}
+
+export class Controls {
+  #model;
+  #ends = [];
+
+  constructor(model) {
+    this.#model = model;
+  }
+
+  /** Call `callback` when one of these traits changes, here or in Python. */
+  onChange(names, callback) {
+    for (const name of names) {
+      this.#model.on(`change:${name}`, callback);
+      this.atEnd(() => this.#model.off(`change:${name}`, callback));
+    }
+  }
+
+  /** Set traits and tell Python. */
+  set(values) {
+    for (const [name, value] of Object.entries(values)) this.#model.set(name, value);
+    this.#model.save_changes();
+  }
+
+  /** Call `callback` when the figure is taken away. */
+  atEnd(callback) {
+    this.#ends.push(callback);
+  }
+
+  end() {
+    this.#ends.splice(0).forEach((callback) => callback());
+  }
+
+  /**
+   * Return a slider for the trait `name`, labelled, with its value in words.
+   *
+   * @param {number} options.step between two values; a logarithmic slider has `steps` of equal ratio
+   * @param {boolean} options.logarithmic positions go with the logarithm of the value
+   * @param {function} options.text writes a value
+   */
+  slider({ name, label, min, max, step = 1, steps = 200, logarithmic = false, text = numberText }) {
+    const id = `bnn-control-${++counter}`;
+    const ratio = Math.log(max / min) / steps;
+    const toPosition = (value) => (logarithmic ? Math.log(value / min) / ratio : value);
+    const toValue = (position) =>
+      logarithmic ? Number((min * Math.exp(position * ratio)).toPrecision(3)) : position;
+    const output = html("output", { htmlFor: id });
+    const input = html("input", {
+      id,
+      type: "range",
+      min: logarithmic ? 0 : min,
+      max: logarithmic ? steps : max,
+      // Python may set a value between two steps, and the slider must not move it.
+      step: "any",
+    });
+    const show = () => {
+      const value = this.#model.get(name);
+      input.value = toPosition(value);
+      output.textContent = text(value);
+      input.setAttribute("aria-valuetext", text(value));
+    };
+    const choose = (position) => {
+      const stride = logarithmic ? 1 : step;
+      const origin = logarithmic ? 0 : min;
+      const whole = origin + Math.round((position - origin) / stride) * stride;
+      const within = Math.min(Math.max(whole, Number(input.min)), Number(input.max));
+      const value = toValue(Number(within.toPrecision(12)));
+      this.set({ [name]: Math.min(Math.max(value, min), max) });
+      show();
+    };
+    input.addEventListener("input", () => choose(Number(input.value)));
+    const stride = logarithmic ? 1 : step;
+    const keys = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageDown: -10,
+      PageUp: 10,
+      Home: -Infinity,
+      End: Infinity,
+    };
+    input.addEventListener("keydown", (event) => {
+      const move = keys[event.key];
+      if (!move) return;
+      event.preventDefault();
+      const to = toPosition(this.#model.get(name)) + move * stride;
+      choose(Math.min(Math.max(to, Number(input.min)), Number(input.max)));
+    });
+    this.onChange([name], show);
+    show();
+    return html(
+      "div",
+      { class: "control slider" },
+      html("label", { htmlFor: id }, label),
+      output,
+      input,
+    );
+  }
+
+  /** Return a group of radio buttons for the trait `name`; `options` are `{ value, label }`. */
+  choice({ name, label, options }) {
+    const group = `bnn-control-${++counter}`;
+    const inputs = options.map(({ value }) => {
+      const input = html("input", { type: "radio", name: group });
+      input.addEventListener("change", () => this.set({ [name]: value }));
+      return input;
+    });
+    const show = () =>
+      options.forEach(({ value }, i) => (inputs[i].checked = value === this.#model.get(name)));
+    this.onChange([name], show);
+    show();
+    return html(
+      "fieldset",
+      { class: "control choice" },
+      html("legend", {}, label),
+      ...options.map((option, i) => html("label", {}, inputs[i], html("span", {}, option.label))),
+    );
+  }
+
+  /** Return a check box for the boolean trait `name`. */
+  toggle({ name, label, class: className = "" }) {
+    const input = html("input", { type: "checkbox" });
+    input.addEventListener("change", () => this.set({ [name]: input.checked }));
+    const show = () => (input.checked = this.#model.get(name));
+    this.onChange([name], show);
+    show();
+    return html("label", { class: `control toggle ${className}` }, input, html("span", {}, label));
+  }
+
+  /**
+   * Return text that shows the result: `node` at once, a screen reader once it has been the same for a second, so
+   * that a slider in motion does not fill the reader's ears.
+   */
+  liveText() {
+    const spoken = html("p", { class: "spoken", role: "status" });
+    const seen = html("p", { class: "result" });
+    let timer;
+    this.atEnd(() => clearTimeout(timer));
+    return {
+      node: html("div", {}, seen, spoken),
+      /** `content`: text or nodes to see; `words`: what is said, the same text if left out. */
+      show(content, words = null) {
+        seen.replaceChildren(...[content].flat());
+        const said = words ?? seen.textContent;
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          if (spoken.textContent !== said) spoken.textContent = said;
+        }, 1000);
+      },
+    };
+  }
+
+  /** Return a loop that calls `step(milliseconds since the last)` each frame while `el` is in sight. */
+  frames(el, step) {
+    let wanted = false;
+    let inSight = false;
+    let request = null;
+    let last = null;
+    const tick = (time) => {
+      request = requestAnimationFrame(tick);
+      const passed = last === null ? 0 : time - last;
+      last = time;
+      step(passed);
+    };
+    const update = () => {
+      const running = wanted && inSight && document.visibilityState === "visible";
+      if (running && request === null) request = requestAnimationFrame(tick);
+      if (!running && request !== null) {
+        cancelAnimationFrame(request);
+        request = last = null;
+      }
+    };
+    const observer = new IntersectionObserver((entries) => {
+      inSight = entries.at(-1).isIntersecting;
+      update();
+    });
+    observer.observe(el);
+    document.addEventListener("visibilitychange", update);
+    const set = (value) => {
+      wanted = value;
+      update();
+    };
+    this.atEnd(() => {
+      set(false);
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", update);
+    });
+    return { start: () => set(true), stop: () => set(false) };
+  }
+}
+
+/** Return a push button. */
+export function button(label, onClick, properties = {}) {
+  const node = html("button", { type: "button", ...properties }, label);
+  node.addEventListener("click", onClick);
+  return node;
+}

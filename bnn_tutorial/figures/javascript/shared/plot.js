@@ -1,0 +1,228 @@
+// Plots drawn as SVG: scales, axes, curves, areas, and handles that a reader drags by mouse, finger or
+// arrow keys. A plot draws itself at the width it is given, so that its letters keep their size.
+
+import { ticks, tickStep } from "d3-array";
+
+const NAMESPACE = "http://www.w3.org/2000/svg";
+
+/** Return a new SVG element with these attributes and children. */
+export function svg(name, attributes = {}, ...children) {
+  const node = document.createElementNS(NAMESPACE, name);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/** Set attributes; null or undefined removes one. */
+export function setAttributes(node, attributes) {
+  for (const [name, value] of Object.entries(attributes))
+    if (value === null || value === undefined) node.removeAttribute(name);
+    else node.setAttribute(name, value);
+}
+
+/** Return the linear map from `domain` to `range`, with `invert` for the way back. */
+export function linearScale(domain, range) {
+  const slope = (range[1] - range[0]) / (domain[1] - domain[0]);
+  const scale = (value) => range[0] + (value - domain[0]) * slope;
+  scale.invert = (position) => domain[0] + (position - range[0]) / slope;
+  scale.domain = domain;
+  scale.range = range;
+  return scale;
+}
+
+/** Write a number with the digits that tell ticks `step` apart, and a true minus sign. */
+export function tickText(value, step) {
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return value.toFixed(Math.min(digits, 6)).replace("-", "−");
+}
+
+const coordinate = (value) => value.toFixed(1);
+
+/** Return the path through the points (x[i], y[i]) in the plot's coordinates. */
+export function linePath(plot, x, y) {
+  let path = "";
+  for (let i = 0; i < x.length; i++)
+    path += `${i ? "L" : "M"}${coordinate(plot.x(x[i]))},${coordinate(plot.y(y[i]))}`;
+  return path;
+}
+
+/** Return the closed path between (x[i], low[i]) and (x[i], high[i]). */
+export function areaPath(plot, x, low, high) {
+  let back = "";
+  for (let i = x.length - 1; i >= 0; i--)
+    back += `L${coordinate(plot.x(x[i]))},${coordinate(plot.y(low[i]))}`;
+  return x.length ? `${linePath(plot, x, high)}${back}Z` : "";
+}
+
+export class Plot {
+  /**
+   * @param {object} options
+   * @param {string} options.label what a screen reader says of the plot
+   * @param {object} options.x `{ domain: [from, to], label, ticks = 6 }`; `ticks: 0` leaves the axis out
+   * @param {object} options.y the same
+   * @param {number} options.height in pixels; the width is the place's
+   * @param {function} options.draw called with the plot whenever it must be drawn again
+   * @param {boolean} options.interactive it holds handles, which a screen reader must find inside
+   */
+  constructor({ label, x, y, height = 300, margin = {}, draw, interactive = false }) {
+    this.axes = { x: { ticks: 6, ...x }, y: { ticks: 5, ...y } };
+    this.margin = { top: 10, right: 12, bottom: 40, left: 52, ...margin };
+    this.height = height;
+    this.width = 640;
+    this.draw = draw;
+    this.windows = [];
+    this.grid = svg("g", { class: "axes", "aria-hidden": "true" });
+    this.svg = svg(
+      "svg",
+      { class: "plot", role: interactive ? "group" : "img", "aria-label": label },
+      this.grid,
+    );
+    this.#scale();
+    this.observer = new ResizeObserver(([entry]) => {
+      const width = Math.round(entry.contentRect.width);
+      if (width < 1 || width === this.width) return;
+      this.width = width;
+      this.redraw();
+    });
+    this.observer.observe(this.svg);
+  }
+
+  /** Return a new layer above the others; what leaves the axes is cut off unless `clipped` is false. */
+  layer(name, { clipped = true } = {}) {
+    // An inner svg cuts off by itself; a clip path would need a name that no other figure has.
+    const layer = svg(clipped ? "svg" : "g", { class: name });
+    if (clipped) this.windows.push(layer);
+    this.svg.append(layer);
+    return layer;
+  }
+
+  /** Set the domain of an axis; the next `redraw` shows it. */
+  setDomain(axis, domain) {
+    this.axes[axis].domain = domain;
+    this.#scale();
+  }
+
+  redraw() {
+    this.#scale();
+    this.#drawAxes();
+    this.draw?.(this);
+  }
+
+  /** Return where a pointer's event lies, in the units of the axes. */
+  position(event) {
+    const box = this.svg.getBoundingClientRect();
+    const stretch = this.width / box.width;
+    return {
+      x: this.x.invert((event.clientX - box.left) * stretch),
+      y: this.y.invert((event.clientY - box.top) * stretch),
+    };
+  }
+
+  end() {
+    this.observer.disconnect();
+  }
+
+  #scale() {
+    const { top, right, bottom, left } = this.margin;
+    this.x = linearScale(this.axes.x.domain, [left, this.width - right]);
+    this.y = linearScale(this.axes.y.domain, [this.height - bottom, top]);
+  }
+
+  #drawAxes() {
+    const { top, right, bottom, left } = this.margin;
+    const width = this.width - left - right;
+    const height = this.height - top - bottom;
+    setAttributes(this.svg, { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height });
+    const inside = { x: left, y: top, width, height, viewBox: `${left} ${top} ${width} ${height}` };
+    for (const layer of this.windows) setAttributes(layer, inside);
+    const { x, y } = this.axes;
+    const marks = [];
+    const wanted = Math.min(x.ticks, Math.floor(width / 60));
+    if (x.ticks) {
+      const step = tickStep(...x.domain, wanted);
+      for (const value of ticks(...x.domain, wanted)) {
+        const at = this.x(value);
+        marks.push(
+          svg("line", { x1: at, x2: at, y1: top, y2: top + height, class: "grid" }),
+          svg("text", { x: at, y: top + height + 16, class: "tick middle" }, tickText(value, step)),
+        );
+      }
+    }
+    if (y.ticks) {
+      const step = tickStep(...y.domain, y.ticks);
+      for (const value of ticks(...y.domain, y.ticks)) {
+        const at = this.y(value);
+        marks.push(
+          svg("line", { x1: left, x2: left + width, y1: at, y2: at, class: "grid" }),
+          svg("text", { x: left - 6, y: at + 4, class: "tick end" }, tickText(value, step)),
+        );
+      }
+    }
+    marks.push(svg("path", { d: `M${left},${top}v${height}h${width}`, class: "axis" }));
+    if (x.label)
+      marks.push(
+        svg("text", { x: left + width / 2, y: this.height - 6, class: "label middle" }, x.label),
+      );
+    if (y.label)
+      marks.push(
+        svg(
+          "text",
+          { transform: `translate(13 ${top + height / 2}) rotate(-90)`, class: "label middle" },
+          y.label,
+        ),
+      );
+    this.grid.replaceChildren(...marks);
+  }
+}
+
+/**
+ * Make `node` movable: by dragging it, or focused by the arrow keys (Shift: ten steps).
+ *
+ * @param {Plot} plot whose units `move` gets
+ * @param {function} options.from returns the present place `{ x, y }`
+ * @param {function} options.move called with the new place `{ x, y }`
+ * @param {object} options.step of the arrow keys, `{ x, y }`; an axis of step 0 does not move
+ * @param {function} options.remove called for Delete and Backspace
+ */
+export function movable(node, plot, { from, move, step, remove }) {
+  setAttributes(node, { tabindex: 0, class: `${node.getAttribute("class") ?? ""} handle`.trim() });
+  let grip = null;
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    node.setPointerCapture(event.pointerId);
+    node.focus({ preventScroll: true });
+    const pointer = plot.position(event);
+    const place = from();
+    grip = { x: place.x - pointer.x, y: place.y - pointer.y };
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!grip) return;
+    const pointer = plot.position(event);
+    move({ x: pointer.x + grip.x, y: pointer.y + grip.y });
+  });
+  for (const type of ["pointerup", "pointercancel"]) node.addEventListener(type, () => (grip = null));
+  const directions = {
+    ArrowLeft: [-1, 0],
+    ArrowRight: [1, 0],
+    ArrowDown: [0, -1],
+    ArrowUp: [0, 1],
+  };
+  node.addEventListener("keydown", (event) => {
+    if (remove && (event.key === "Delete" || event.key === "Backspace")) {
+      event.preventDefault();
+      remove();
+      return;
+    }
+    const direction = directions[event.key];
+    if (!direction) return;
+    const [dx, dy] = [direction[0] * step.x, direction[1] * step.y];
+    if (!dx && !dy) return;
+    event.preventDefault();
+    const times = event.shiftKey ? 10 : 1;
+    const place = from();
+    move({ x: place.x + dx * times, y: place.y + dy * times });
+  });
+  return node;
+}

@@ -1,0 +1,58 @@
+"""Make the stills that stand in for interactive figures where scripts are off.
+
+    python scripts/make_stills.py [NAME ...]
+
+Each figure is opened at its default settings in headless Chromium, and what it drew is written to
+``bnn_tutorial/figures/stills``, without controls and live parts. Run it after `make figures`.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from bnn_tutorial import figures
+
+STILLS = Path(figures.__file__).parent / "stills"
+
+TO_STILL = """(figure) => {
+  const still = figure.cloneNode(true);
+  const drawn = [...figure.querySelectorAll("canvas")];
+  [...still.querySelectorAll("canvas")].forEach((canvas, i) => {
+    const image = document.createElement("img");
+    image.src = drawn[i].toDataURL("image/webp", 0.8);
+    image.alt = canvas.getAttribute("aria-label");
+    image.className = canvas.className;
+    canvas.replaceWith(image);
+  });
+  const live = "button, input, select, output, fieldset, .controls, .buttons, .spoken, .live";
+  still.querySelectorAll(live).forEach((node) => node.remove());
+  for (const node of still.querySelectorAll("[tabindex]"))
+    for (const {name} of [...node.attributes])
+      if (name === "tabindex" || name === "role" || name.startsWith("aria-"))
+        node.removeAttribute(name);
+  for (const plot of still.querySelectorAll("svg.plot")) plot.setAttribute("role", "img");
+  still.querySelectorAll("div, ul").forEach((node) => node.childNodes.length || node.remove());
+  return still.innerHTML;
+}"""
+
+
+def main(names: list[str]) -> None:
+    classes = {cls.name: cls for cls in map(figures.__dict__.get, figures.__all__)}
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or playwright.chromium.executable_path
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 800, "height": 900}, reduced_motion="reduce")
+        for name in names or classes:
+            target = STILLS / f"{name}.html"
+            target.touch()  # the figure's HTML holds its still
+            page.set_content(f"<!doctype html><title>{name}</title>{classes[name]().to_html()}")
+            page.wait_for_selector(".bnn-figure[data-ready]")
+            target.write_text(page.eval_on_selector(".bnn-figure", TO_STILL) + "\n", "utf-8")
+            print(f"{target.name}: {target.stat().st_size / 1000:.1f} kB")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,62 @@
+"""How the tests of the figures open one in Chromium: its module, or the figure as on a page."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from bnn_tutorial.figures.figure import BUNDLES, Figure
+
+IMPORT = """async (source) => {
+  const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  window.module = await import(address);
+}"""
+
+
+@pytest.fixture
+def module(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Open a figure's bundle by name: a blank page whose ``module`` holds what the bundle exports.
+
+    ``module("two_gaussians").evaluate("(x) => module.density(x)", x)`` calls one function.
+    """
+    context = browser.new_context()
+
+    def open_module(name: str) -> Page:
+        page = context.new_page()
+        page.evaluate(IMPORT, (BUNDLES / f"{name}.js").read_text(encoding="utf-8"))
+        return page
+
+    yield open_module
+    context.close()
+
+
+@pytest.fixture
+def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a figure's HTML form on a page of its own, drawn and ready to be used.
+
+    ``shown(figure, width=375, has_touch=True)``: further keywords are those of
+    ``browser.new_context``. The page's ``model`` holds what the reader chose. When the test ends,
+    no error may have been logged and no request made.
+    """
+    contexts, problems = [], []
+
+    def show(figure: Figure, *, width: int = 800, height: int = 900, **settings: Any) -> Page:
+        viewport = {"width": width, "height": height}
+        context = browser.new_context(viewport=viewport, **settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.on("request", lambda r: r.url.startswith("blob:") or problems.append(r.url[:200]))
+        head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
+        # The page keeps the model, so that a test sees what the reader's moves have set.
+        made = "new PageModel(traits)"
+        page.set_content(head + figure.to_html().replace(made, f"window.model = {made}"))
+        page.wait_for_selector(".bnn-figure[data-ready]")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert problems == []
