@@ -43,9 +43,8 @@ class Figure(anywidget.AnyWidget):
     _css = BUNDLES / "figure.css"
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        if (
-            "_esm" not in cls.__dict__
-        )::  # anywidget derives another class for each widget
+        # anywidget derives a class of its own for each widget, which has the module already.
+        if "_esm" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
             cls._esm = BUNDLES / f"{cls.name}.js"
         super().__init_subclass__(**kwargs)
