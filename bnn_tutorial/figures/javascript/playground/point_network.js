@@ -1,0 +1,69 @@
+// A 1-H-1 ReLU network whose weights are certain: its outputs, its fit to data and the gradient.
+// Draws of the playground's posterior are such networks, and so are what dropout and an ensemble
+// train. A network is one vector: H weights and H biases, then H weights and the output's bias.
+
+const hiddenCount = (weights) => (weights.length - 1) / 3;
+
+/** Return how many weights and biases a network with `hidden` units has. */
+export const weightCount = (hidden) => 3 * hidden + 1;
+
+/** Return weights as torch.nn.Linear draws them: uniform within 1 / √(inputs of the layer). */
+export function startWeights(hidden, uniform) {
+  return Float64Array.from({ length: weightCount(hidden) }, (_, i) => {
+    const bound = i < 2 * hidden ? 1 : 1 / Math.sqrt(hidden);
+    return bound * (2 * uniform() - 1);
+  });
+}
+
+/** Return the outputs at `x`; `scales`, if given, multiply the H hidden units. */
+export function pointOutputs(weights, x, scales = null) {
+  const hidden = hiddenCount(weights);
+  const outputs = new Float64Array(x.length);
+  for (let n = 0; n < x.length; n++) {
+    let output = weights[3 * hidden];
+    for (let j = 0; j < hidden; j++) {
+      const unit = Math.max(weights[j] * x[n] + weights[hidden + j], 0);
+      output += weights[2 * hidden + j] * (scales ? scales[j] * unit : unit);
+    }
+    outputs[n] = output;
+  }
+  return outputs;
+}
+
+/** Return log(2πs²) / 2 + squares / (2s²N), a mean negative log-likelihood; 0 without data. */
+export function meanNll(squares, numData, noiseVariance) {
+  if (numData === 0) return 0;
+  return (Math.log(2 * Math.PI * noiseVariance) + squares / (noiseVariance * numData)) / 2;
+}
+
+/**
+ * Set `gradient` to that of the mean Gaussian negative log-likelihood, and return this mean.
+ *
+ * `scales`, if given, multiply each datum's hidden units: N times H factors, datum by datum.
+ */
+export function pointFit(weights, { x, y }, noiseSigma, gradient, scales = null) {
+  const hidden = hiddenCount(weights);
+  const noiseVariance = noiseSigma ** 2;
+  let squares = 0;
+  gradient.fill(0);
+  for (let n = 0; n < x.length; n++) {
+    let error = weights[3 * hidden] - y[n];
+    for (let j = 0; j < hidden; j++) {
+      const unit = Math.max(weights[j] * x[n] + weights[hidden + j], 0);
+      error += weights[2 * hidden + j] * (scales ? scales[n * hidden + j] * unit : unit);
+    }
+    squares += error * error;
+    const slope = error / (noiseVariance * x.length);
+    for (let j = 0; j < hidden; j++) {
+      const unit = weights[j] * x[n] + weights[hidden + j];
+      if (unit <= 0) continue;
+      const scaled = scales ? slope * scales[n * hidden + j] : slope;
+      const unitSlope = scaled * weights[2 * hidden + j];
+      gradient[j] += unitSlope * x[n];
+      gradient[hidden + j] += unitSlope;
+      gradient[2 * hidden + j] += scaled * unit;
+    }
+    gradient[3 * hidden] += slope;
+  }
+  return meanNll(squares, x.length, noiseVariance);
+}
