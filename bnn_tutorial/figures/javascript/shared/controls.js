@@ -1,9 +1,10 @@
 // Labelled controls bound to a figure's model, text that a screen reader hears, and a loop of frames
 // that rests while nobody can see it.
 
-let counter = 0;
+/** Each figure of a page runs a copy of this module, and no two may name a control alike. */
+const unusedName = () => `bnn-control-${Math.random().toString(36).slice(2)}`;
 
-/** Return a new HTML element with these properties (`class` and `aria-...` as attributes) and children. */
+/** Return a new HTML element with properties (`class` and `aria-...` as attributes) and children. */
 export function html(name, properties = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties))
@@ -67,53 +68,30 @@ export class Controls {
    * @param {function} options.text writes a value
    */
   slider({ name, label, min, max, step = 1, steps = 200, logarithmic = false, text = numberText }) {
-    const id = `bnn-control-${++counter}`;
+    const id = unusedName();
     const ratio = Math.log(max / min) / steps;
     const toPosition = (value) => (logarithmic ? Math.log(value / min) / ratio : value);
     const toValue = (position) =>
       logarithmic ? Number((min * Math.exp(position * ratio)).toPrecision(3)) : position;
-    const output = html("output", { htmlFor: id });
+    // An output speaks whenever it changes, and the slider itself already says its value.
+    const output = html("output", { htmlFor: id, "aria-live": "off" });
     const input = html("input", {
       id,
       type: "range",
       min: logarithmic ? 0 : min,
       max: logarithmic ? steps : max,
-      // Python may set a value between two steps, and the slider must not move it.
-      step: "any",
+      step: logarithmic ? 1 : step,
     });
+    // A value that Python sets between two steps stays; only the thumb stands at the nearest.
     const show = () => {
       const value = this.#model.get(name);
       input.value = toPosition(value);
       output.textContent = text(value);
       input.setAttribute("aria-valuetext", text(value));
     };
-    const choose = (position) => {
-      const stride = logarithmic ? 1 : step;
-      const origin = logarithmic ? 0 : min;
-      const whole = origin + Math.round((position - origin) / stride) * stride;
-      const within = Math.min(Math.max(whole, Number(input.min)), Number(input.max));
-      const value = toValue(Number(within.toPrecision(12)));
+    input.addEventListener("input", () => {
+      const value = toValue(Number(input.value));
       this.set({ [name]: Math.min(Math.max(value, min), max) });
-      show();
-    };
-    input.addEventListener("input", () => choose(Number(input.value)));
-    const stride = logarithmic ? 1 : step;
-    const keys = {
-      ArrowLeft: -1,
-      ArrowDown: -1,
-      ArrowRight: 1,
-      ArrowUp: 1,
-      PageDown: -10,
-      PageUp: 10,
-      Home: -Infinity,
-      End: Infinity,
-    };
-    input.addEventListener("keydown", (event) => {
-      const move = keys[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const to = toPosition(this.#model.get(name)) + move * stride;
-      choose(Math.min(Math.max(to, Number(input.min)), Number(input.max)));
     });
     this.onChange([name], show);
     show();
@@ -128,7 +106,7 @@ export class Controls {
 
   /** Return a group of radio buttons for the trait `name`; `options` are `{ value, label }`. */
   choice({ name, label, options }) {
-    const group = `bnn-control-${++counter}`;
+    const group = unusedName();
     const inputs = options.map(({ value }) => {
       const input = html("input", { type: "radio", name: group });
       input.addEventListener("change", () => this.set({ [name]: value }));
@@ -157,8 +135,8 @@ export class Controls {
   }
 
   /**
-   * Return text that shows the result: `node` at once, a screen reader once it has been the same for a second, so
-   * that a slider in motion does not fill the reader's ears.
+   * Return text that shows the result: at once to the eye, to a screen reader once it has been the
+   * same for a second, so that a slider in motion does not fill the reader's ears.
    */
   liveText() {
     const spoken = html("p", { class: "spoken", role: "status" });
@@ -172,6 +150,7 @@ export class Controls {
         seen.replaceChildren(...[content].flat());
         const said = words ?? seen.textContent;
         clearTimeout(timer);
+        if (spoken.textContent === "") spoken.textContent = said; // not news: found, not announced
         timer = setTimeout(() => {
           if (spoken.textContent !== said) spoken.textContent = said;
         }, 1000);
