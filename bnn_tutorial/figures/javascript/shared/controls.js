@@ -14,6 +14,13 @@ export function html(name, properties = {}, ...children) {
   return node;
 }
 
+/** Make `el` the place of the figure `name`: its style holds there, and the keys are its own. */
+export function beginFigure(el, name) {
+  el.classList.add("bnn-figure", name);
+  // JupyterLab would take arrows and letters for its cells before a control hears them.
+  el.setAttribute("data-lm-suppress-shortcuts", "true");
+}
+
 /** Return whether the reader asked for as little motion as possible. */
 export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
