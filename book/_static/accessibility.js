@@ -1,0 +1,25 @@
+// Mends, for readers who listen or who use the keyboard alone, what the theme and Sphinx leave out.
+// Explained in tests/book/test_accessibility.py, which finds what is missing on every page.
+
+// These labels hide the words that are to be seen, by which one asks for a button.
+for (const node of document.querySelectorAll("summary[aria-label], .search-button-field"))
+  node.removeAttribute("aria-label");
+
+// A signature's parameters are descriptions without terms: a list.
+for (const list of document.querySelectorAll("dt.sig > dl")) {
+  list.setAttribute("role", "list");
+  for (const parameter of list.children) parameter.setAttribute("role", "listitem");
+}
+
+// The entries of a list are its items; the role that Sphinx gives them has been withdrawn.
+for (const entry of document.querySelectorAll(".citation-list > .citation"))
+  entry.setAttribute("role", "listitem");
+
+// A table that is wider than its box can be scrolled by the arrow keys.
+const boxes = document.querySelectorAll(".pst-scrollable-table-container");
+const observer = new ResizeObserver((entries) => {
+  for (const { target } of entries)
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+});
+for (const box of boxes) observer.observe(box);
