@@ -17,8 +17,10 @@ export function html(name, properties = {}, ...children) {
 /** Make `el` the place of the figure `name`: its style holds there, and the keys are its own. */
 export function beginFigure(el, name) {
   el.classList.add("bnn-figure", name);
-  // JupyterLab would take arrows and letters for its cells before a control hears them.
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  // JupyterLab would take arrows and letters for its cells: one moves to another cell, x cuts it.
+  el.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
 }
 
 /** Return whether the reader asked for as little motion as possible. */
