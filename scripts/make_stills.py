@@ -48,7 +48,7 @@ def main(names: list[str]) -> None:
             target = STILLS / f"{name}.html"
             target.touch()  # the figure's HTML holds its still
             page.set_content(f"<!doctype html><title>{name}</title>{classes[name]().to_html()}")
-            page.wait_for_selector(".bnn-figure[data-ready]")
+            page.wait_for_selector(".bnn-figure[data-ready]:not([data-training])")
             target.write_text(page.eval_on_selector(".bnn-figure", TO_STILL) + "\n", "utf-8")
             print(f"{target.name}: {target.stat().st_size / 1000:.1f} kB")
         browser.close()

@@ -1,0 +1,108 @@
+// The playground's state in the page's address, so that a setting can be shared by its link:
+// #KEY?kl=0.1&prior=2 holds what differs from the figure's own settings, and nothing else.
+
+import { clamp, MOST_POINTS, pointAt, RANGES, SMALLEST_GAP, X_DOMAIN } from "./limits.js";
+import { ESTIMATORS } from "./training.js";
+
+const NUMBERS = {
+  prior: "prior_sigma",
+  kl: "kl_weight",
+  noise: "noise_sigma",
+  hidden: "hidden_units",
+};
+const SWITCHES = [
+  "show_epistemic",
+  "show_total",
+  "show_functions",
+  "show_truth",
+  "show_gaussian_process",
+  "show_dropout",
+  "show_ensemble",
+];
+
+/** The traits that an address holds. */
+export const SHARED = [
+  ...Object.values(NUMBERS),
+  ...SWITCHES,
+  "estimator",
+  "points",
+  "gap",
+];
+
+const numbers = (text) => (text ? text.split("_").map(Number) : []);
+const key = (point) => point.join("_");
+
+/** Return the part of `state` that differs from `defaults`, as text for an address. */
+export function encodeState(state, defaults) {
+  const fields = new URLSearchParams();
+  for (const [field, name] of Object.entries(NUMBERS))
+    if (state[name] !== defaults[name]) fields.set(field, state[name]);
+  if (state.estimator !== defaults.estimator) fields.set("by", state.estimator);
+  const flipped = SWITCHES.flatMap((name, i) => (state[name] === defaults[name] ? [] : [i]));
+  if (flipped.length) fields.set("flip", flipped.join("_"));
+  if (key(state.gap) !== key(defaults.gap)) fields.set("gap", key(state.gap));
+  const present = new Set(state.points.map(key));
+  const original = new Set(defaults.points.map(key));
+  const dropped = defaults.points.flatMap((point, i) => (present.has(key(point)) ? [] : [i]));
+  if (dropped.length) fields.set("drop", dropped.join("_"));
+  const added = state.points.filter((point) => !original.has(key(point)));
+  if (added.length) fields.set("add", added.map(key).join("_"));
+  return fields.toString();
+}
+
+/** Return the state that `text` describes; whatever in it makes no sense is left at its default. */
+export function decodeState(text, defaults) {
+  const fields = new URLSearchParams(text);
+  const state = { ...defaults };
+  for (const [field, name] of Object.entries(NUMBERS)) {
+    const value = Number.parseFloat(fields.get(field));
+    if (!Number.isFinite(value)) continue;
+    state[name] = clamp(name === "hidden_units" ? Math.round(value) : value, RANGES[name]);
+  }
+  if (ESTIMATORS.includes(fields.get("by"))) state.estimator = fields.get("by");
+  for (const i of new Set(numbers(fields.get("flip"))))
+    if (SWITCHES[i]) state[SWITCHES[i]] = !defaults[SWITCHES[i]];
+  if (fields.has("gap")) {
+    const [low, high] = numbers(fields.get("gap")).map((edge) => clamp(edge, X_DOMAIN));
+    if (high - low >= SMALLEST_GAP) state.gap = [low, high];
+    else if (fields.get("gap") === "") state.gap = [];
+  }
+  const dropped = new Set(numbers(fields.get("drop")));
+  const points = defaults.points.filter((_, i) => !dropped.has(i));
+  const added = numbers(fields.get("add"));
+  for (let i = 0; i + 1 < added.length && points.length < MOST_POINTS; i += 2)
+    if (Number.isFinite(added[i]) && Number.isFinite(added[i + 1]))
+      points.push(pointAt(added[i], added[i + 1]));
+  if (dropped.size || added.length) state.points = points;
+  return state;
+}
+
+/**
+ * Keep the model's state and the address that begins with #`name` the same; returns a way to stop.
+ *
+ * The address is changed in place, so that the browser's history has no entry for each move.
+ */
+export function shareByAddress(controls, model, name) {
+  const stateOf = () => Object.fromEntries(SHARED.map((trait) => [trait, model.get(trait)]));
+  const prefix = `#${name}?`;
+  const defaults = stateOf();
+  const read = () => {
+    if (location.hash.startsWith(prefix))
+      controls.set(decodeState(location.hash.slice(prefix.length), defaults));
+  };
+  const write = () => {
+    const text = encodeState(stateOf(), defaults);
+    if (!text && !location.hash.startsWith(prefix)) return;
+    history.replaceState(history.state, "", text ? prefix + text : location.pathname + location.search);
+  };
+  read();
+  let timer = null;
+  // Browsers allow an address to change about three times a second.
+  controls.onChange(SHARED, () => (timer ??= setTimeout(() => ((timer = null), write()), 400)));
+  addEventListener("hashchange", read);
+  controls.atEnd(() => {
+    removeEventListener("hashchange", read);
+    clearTimeout(timer);
+  });
+  return { write };
+}

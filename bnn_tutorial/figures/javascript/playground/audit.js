@@ -1,0 +1,51 @@
+// The playground's audit: new observations of the true curve, and which of them a band leaves out.
+
+import { randomNormal } from "../shared/gaussian.js";
+import { auditBand, exactMoments } from "./network.js";
+
+export const TRUE_NOISE = 2 / Math.sqrt(12);
+const EDGE = 1.5; // of the data
+const POSITIONS = 200;
+const OBSERVATIONS = 10; // at each position
+const SEED = 2026;
+
+/** Return the chapter's curve, x⁵ - 10x. */
+export const truth = (x) => x ** 5 - 10 * x;
+
+/** Return the held-out inputs on [-1.5, 1.5], and ten targets for each of them, one after the other. */
+export function heldOut() {
+  const normal = randomNormal(SEED);
+  const x = Float64Array.from({ length: POSITIONS }, (_, i) =>
+    EDGE * ((2 * i) / (POSITIONS - 1) - 1));
+  const y = Float64Array.from({ length: POSITIONS * OBSERVATIONS }, (_, n) =>
+    truth(x[Math.floor(n / OBSERVATIONS)]) + TRUE_NOISE * normal());
+  return { x, y };
+}
+
+/**
+ * Return a function from a network and its noise to the audit of its 3-sigma bands.
+ *
+ * Its `total` and `epistemic` are those of `auditBand`; `outsiders` are the points outside the
+ * total band, as { x, y }.
+ */
+export function createAudit() {
+  const { x, y } = heldOut();
+  const mean = new Float64Array(y.length);
+  const std = new Float64Array(y.length);
+  return (network, noiseSigma) => {
+    const moments = exactMoments(network, x);
+    for (let n = 0; n < y.length; n++) {
+      mean[n] = moments.mean[Math.floor(n / OBSERVATIONS)];
+      std[n] = moments.std[Math.floor(n / OBSERVATIONS)];
+    }
+    const outsiders = [];
+    for (let n = 0; n < y.length; n++)
+      if (Math.abs(y[n] - mean[n]) > 3 * Math.hypot(std[n], noiseSigma))
+        outsiders.push({ x: x[Math.floor(n / OBSERVATIONS)], y: y[n] });
+    return {
+      total: auditBand(y, { mean, std }, { noiseSigma, k: 3 }),
+      epistemic: auditBand(y, { mean, std }, { noiseSigma: 0, k: 3 }),
+      outsiders,
+    };
+  };
+}

@@ -1,0 +1,67 @@
+// The playground's loss as it falls, split into the fit to the data and the KL's share.
+
+import { html, numberText } from "../shared/controls.js";
+import { linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+
+const PARTS = {
+  fit: "fit: expected −log p(y | x, w) per point",
+  complexity: "complexity: λ KL / N",
+};
+
+export class LossPlot {
+  #history = [];
+
+  constructor() {
+    this.plot = new Plot({
+      label: "The two parts of the loss over the latest training steps",
+      x: { domain: [0, 1], label: "training step", ticks: 4 },
+      y: { domain: [0, 1], label: "nats", ticks: 3 },
+      height: 150,
+      draw: () => this.#draw(),
+    });
+    const layer = this.plot.layer("losses");
+    this.paths = {};
+    this.numbers = {};
+    const entries = Object.entries(PARTS).map(([name, words]) => {
+      this.paths[name] = layer.appendChild(svg("path", { class: name }));
+      this.numbers[name] = html("b");
+      const sample = svg("svg", { width: 28, height: 14, "aria-hidden": "true", class: "losses" });
+      sample.append(svg("path", { d: "M1,7h26", class: name }));
+      return html("li", {}, sample, html("span", {}, `${words} = `, this.numbers[name]));
+    });
+    this.total = html("b");
+    this.kl = html("b");
+    const sum = html("li", { class: "sum" }, html("span", {}, "loss = fit + complexity = ", this.total));
+    const whole = html("li", {}, html("span", {}, "KL = ", this.kl, " nats"));
+    this.node = html(
+      "div",
+      { class: "loss live" },
+      this.plot.svg,
+      html("ul", { class: "legend" }, ...entries, sum, whole),
+    );
+  }
+
+  show(history, { loss, fit, complexity, kl }) {
+    this.numbers.fit.textContent = numberText(fit);
+    this.numbers.complexity.textContent = numberText(complexity);
+    this.total.textContent = numberText(loss);
+    this.kl.textContent = numberText(kl);
+    this.#history = history;
+    // The first steps after a change may be off the scale, so that what follows can be read.
+    const settling = history.slice(Math.floor(history.length / 4));
+    const values = [fit, complexity, ...settling.flatMap((of) => [of.fit, of.complexity])];
+    const [low, high] = [Math.min(0, ...values), Math.max(...values)];
+    const first = history[0]?.step ?? 0;
+    this.plot.setDomain("x", [first, Math.max(history.at(-1)?.step ?? 0, first + 100)]);
+    this.plot.setDomain("y", [low, Math.max(high * 1.05, low + 1)]);
+    this.plot.redraw();
+  }
+
+  #draw() {
+    const steps = this.#history.map(({ step }) => step);
+    for (const [name, path] of Object.entries(this.paths)) {
+      const values = this.#history.map((record) => record[name]);
+      setAttributes(path, { d: linePath(this.plot, steps, values) || null });
+    }
+  }
+}

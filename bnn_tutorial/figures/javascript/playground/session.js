@@ -1,0 +1,136 @@
+// A training session of the playground: its network, the overlays' networks, how far they have come
+// and when they may rest. It draws nothing.
+
+import { randomNormal } from "../shared/gaussian.js";
+import { createNetwork } from "./network.js";
+import { createDropout, createEnsemble, dropoutStep, ensembleStep } from "./references.js";
+import { adamStep, createAdam, estimatedLoss } from "./training.js";
+
+const INITIAL_STD = 0.05;
+const LEARNING_RATE = 0.02;
+const DROPOUT_RATE = 0.1;
+const MEMBERS = 5;
+// The mean loss of so many steps is compared with that of as many before.
+const STRETCH = 500;
+const SETTLED = 3e-4; // nats per datum
+const MOST_STEPS = 10_000;
+// No more steps in a frame, so that a fast machine shows how the network learns.
+const STEPS_A_FRAME = 40;
+const RECORD_EVERY = 10;
+const RECORDS = 200;
+
+/** Takes steps until the loss has settled, or until there were many since something changed. */
+class Learner {
+  constructor(takeStep) {
+    this.takeStep = takeStep; // returns its loss, or NaN where the loss has noise in it
+    this.steps = 0;
+    this.wake();
+  }
+
+  wake() {
+    this.resting = false;
+    this.stepsAwake = 0;
+    this.sum = 0;
+    this.before = NaN;
+  }
+
+  step() {
+    this.sum += this.takeStep();
+    this.steps += 1;
+    this.stepsAwake += 1;
+    if (this.stepsAwake % STRETCH) return;
+    const mean = this.sum / STRETCH;
+    this.resting = Math.abs(this.before - mean) < SETTLED || this.stepsAwake >= MOST_STEPS;
+    this.before = mean;
+    this.sum = 0;
+  }
+}
+
+export class Session {
+  /** `problem()` returns { data, settings, estimator, overlays } as they are now. */
+  constructor(problem, seed) {
+    const { settings } = problem();
+    const { hidden } = settings;
+    this.problem = problem;
+    this.network = createNetwork({ hidden, seed, initStd: INITIAL_STD });
+    this.ensemble = createEnsemble({ hidden, members: MEMBERS, seed });
+    this.dropout = createDropout({ hidden, rate: DROPOUT_RATE, seed });
+    this.adam = createAdam(this.network.parameters.length);
+    this.normal = randomNormal(seed);
+    this.history = [];
+    this.learners = {
+      network: new Learner(() => this.#networkStep()),
+      ensemble: new Learner(() => this.#overlayStep(ensembleStep, this.ensemble)),
+      dropout: new Learner(() => this.#overlayStep(dropoutStep, this.dropout)),
+    };
+    this.measure();
+  }
+
+  get steps() {
+    return this.learners.network.steps;
+  }
+
+  /** Whether nothing that is shown has anything left to learn. */
+  get resting() {
+    return this.#active().every((learner) => learner.resting);
+  }
+
+  /** Let everything learn again, after the problem has changed. */
+  wake() {
+    for (const learner of Object.values(this.learners)) learner.wake();
+    // The squares of the old problem's gradients would be the wrong scale for the new one's.
+    this.adam = createAdam(this.network.parameters.length);
+  }
+
+  /** Work out the loss of the network as it is. */
+  measure() {
+    const { data, settings } = this.problem();
+    const { loss, fit, complexity, kl } = estimatedLoss(this.network, data, settings, {
+      estimator: "exact",
+    });
+    this.now = { loss, fit, complexity, kl };
+  }
+
+  /** Take `count` steps with everything that is shown. */
+  step(count) {
+    for (const learner of this.#active()) for (let i = 0; i < count; i++) learner.step();
+  }
+
+  /** Take the steps of one frame, for about so many milliseconds. */
+  advance(milliseconds) {
+    const awake = this.#active().filter((learner) => !learner.resting);
+    for (const learner of awake) {
+      const end = performance.now() + milliseconds / awake.length;
+      let steps = 0;
+      do learner.step();
+      while (!learner.resting && ++steps < STEPS_A_FRAME && performance.now() < end);
+    }
+  }
+
+  #active() {
+    const { overlays } = this.problem();
+    const { network, ensemble, dropout } = this.learners;
+    return [network, ...(overlays.ensemble ? [ensemble] : []), ...(overlays.dropout ? [dropout] : [])];
+  }
+
+  #networkStep() {
+    const { data, settings, estimator } = this.problem();
+    const { network, normal } = this;
+    const { loss, fit, complexity, gradient } = estimatedLoss(network, data, settings, {
+      estimator,
+      normal,
+    });
+    if (this.steps % RECORD_EVERY === 0) {
+      this.history.push({ step: this.steps, fit, complexity });
+      if (this.history.length > RECORDS) this.history.shift();
+    }
+    adamStep(this.adam, network.parameters, gradient, LEARNING_RATE);
+    return estimator === "exact" ? loss : NaN;
+  }
+
+  #overlayStep(take, learner) {
+    const { data, settings } = this.problem();
+    take(learner, data, settings, LEARNING_RATE);
+    return NaN;
+  }
+}

@@ -1,0 +1,321 @@
+// The posterior playground: a Bayesian network that trains in the browser while the reader moves its
+// settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on a page
+// of its own. The mathematics is in playground/network.js, training.js and references.js.
+
+import {
+  Controls,
+  beginFigure,
+  button,
+  html,
+  numberText,
+  prefersStill,
+} from "./shared/controls.js";
+import { PageModel } from "./shared/page_model.js";
+import { shareByAddress } from "./playground/address.js";
+import { createAudit } from "./playground/audit.js";
+import { BandPlot, GRID } from "./playground/band_plot.js";
+import { DataEditor } from "./playground/data_editor.js";
+import { klSlider } from "./playground/kl_slider.js";
+import { outsideGap, RANGES } from "./playground/limits.js";
+import { LossPlot } from "./playground/loss_plot.js";
+import { drawFunctions, exactMoments } from "./playground/network.js";
+import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/references.js";
+import { Session } from "./playground/session.js";
+
+export { decodeState, encodeState } from "./playground/address.js";
+export { heldOut } from "./playground/audit.js";
+export { klConventions } from "./playground/kl_conventions.js";
+export * from "./playground/limits.js";
+export * from "./playground/network.js";
+export * from "./playground/point_network.js";
+export * from "./playground/references.js";
+export * from "./playground/training.js";
+export * from "./shared/gaussian.js";
+export { PageModel } from "./shared/page_model.js";
+
+const TRAINING_MILLISECONDS = 8; // of a frame's 16
+const REPORT_EVERY = 250; // milliseconds, for numbers
+const STILL_EVERY = 3000; // between two pictures, for those who want no motion
+const FUNCTIONS = { count: 6, seed: 3 };
+const PASSES = { count: 100, seed: 1 };
+
+const PROBLEM = ["prior_sigma", "kl_weight", "noise_sigma", "estimator", "points", "gap"];
+const SHOWN = [
+  "show_epistemic",
+  "show_total",
+  "show_functions",
+  "show_truth",
+  "show_gaussian_process",
+  "show_dropout",
+  "show_ensemble",
+];
+
+/** The figure in one place: what the reader sees, and the session that trains behind it. */
+class Playground {
+  #seed = 1;
+  #process = null;
+
+  constructor(model, el) {
+    this.model = model;
+    this.el = el;
+    this.controls = new Controls(model);
+    const original = { points: model.get("points"), gap: model.get("gap") };
+    const key = model instanceof PageModel && model.get("address_key");
+    this.address = key ? shareByAddress(this.controls, model, key) : null;
+    this.still = prefersStill();
+    this.picture = new BandPlot(() => this.editor.draw());
+    this.losses = new LossPlot();
+    this.audit = createAudit();
+    this.editor = new DataEditor(this.picture.plot, this.controls, model, original);
+    this.#build();
+    this.frames = this.controls.frames(el, () => this.#frame());
+    this.reset();
+    this.controls.onChange(PROBLEM, () => this.#answer());
+    this.controls.onChange(["hidden_units"], () => this.reset());
+    this.controls.onChange(SHOWN, () => this.#answer());
+    this.controls.onChange(["running"], () => this.#showState());
+  }
+
+  end() {
+    this.controls.end();
+    this.picture.plot.end();
+    this.losses.plot.end();
+  }
+
+  /** Start anew with a network that has learnt nothing. */
+  reset() {
+    this.#read();
+    this.session = new Session(() => this.problem, this.#seed);
+    this.draw();
+    this.report();
+    this.#showState();
+  }
+
+  /** Read the problem from the traits. */
+  #read() {
+    const { model } = this;
+    const used = outsideGap(model.get("points"), model.get("gap"));
+    this.problem = {
+      data: {
+        x: Float64Array.from(used, ([x]) => x),
+        y: Float64Array.from(used, ([, y]) => y),
+      },
+      settings: {
+        hidden: model.get("hidden_units"),
+        priorSigma: model.get("prior_sigma"),
+        klWeight: model.get("kl_weight"),
+        noiseSigma: model.get("noise_sigma"),
+      },
+      estimator: model.get("estimator"),
+      overlays: { dropout: model.get("show_dropout"), ensemble: model.get("show_ensemble") },
+    };
+    this.#process = null;
+  }
+
+  /** Answer a change of setting or data: at once as the network is, then by training on. */
+  #answer() {
+    this.#read();
+    this.session.wake();
+    this.draw();
+    this.report();
+    this.#showState();
+  }
+
+  #frame() {
+    this.session.advance(TRAINING_MILLISECONDS);
+    const now = performance.now();
+    const resting = this.session.resting;
+    if (resting || !this.still || now - this.drawn > STILL_EVERY) this.draw();
+    if (resting || now - this.reported > (this.still ? STILL_EVERY : REPORT_EVERY)) this.report();
+    if (resting) this.#showState();
+  }
+
+  /** Start or stop the frames, and say which it is. */
+  #showState() {
+    const training = this.model.get("running") && !this.session.resting;
+    if (training) this.frames.start();
+    else this.frames.stop();
+    this.trainButton.textContent = training ? "Pause" : "Train";
+    this.el.toggleAttribute("data-training", training);
+    this.#showSteps(training);
+  }
+
+  #showSteps(training) {
+    const state = training ? "training" : this.session.resting ? "settled" : "paused";
+    this.stepText.textContent = `${state}, ${numberText(this.session.steps, 6)} steps`;
+  }
+
+  /** Draw the picture as the networks are now. */
+  draw() {
+    const { model, session, problem } = this;
+    const { network, ensemble, dropout } = session;
+    const { settings, data } = problem;
+    const shows = (name) => model.get(`show_${name}`);
+    if (shows("gaussian_process")) this.#process ??= gaussianProcess(data, GRID, settings);
+    this.picture.show({
+      ...exactMoments(network, GRID),
+      noiseSigma: settings.noiseSigma,
+      show: {
+        epistemic: shows("epistemic"),
+        total: shows("total"),
+        functions: shows("functions"),
+        truth: shows("truth"),
+      },
+      functions: shows("functions") ? drawFunctions(network, GRID, FUNCTIONS) : [],
+      overlays: {
+        gaussian_process: shows("gaussian_process") && this.#process,
+        dropout: shows("dropout") && dropoutMoments(dropout, GRID, PASSES),
+        ensemble: shows("ensemble") && ensembleMoments(ensemble, GRID),
+      },
+    });
+    this.drawn = performance.now();
+  }
+
+  /** Audit, show the numbers, and hand them to Python. */
+  report() {
+    const { session, problem } = this;
+    session.measure();
+    const audit = this.audit(session.network, problem.settings.noiseSigma);
+    this.picture.showOutsiders(audit.outsiders);
+    this.losses.show(session.history, session.now);
+    const share = ({ outside, total, share }) =>
+      `${outside.toLocaleString("en")} of ${total.toLocaleString("en")} (${(100 * share).toFixed(2)} %)`;
+    const nominal = `${(100 * audit.total.nominal).toFixed(2)} %`;
+    this.result.show([
+      "Held-out points outside the total band: ",
+      html("b", {}, share(audit.total)),
+      `; a right one leaves ${nominal}. Outside the epistemic band: ${share(audit.epistemic)}, `,
+      "which promises the curve, not the points.",
+    ]);
+    this.#showSteps(this.model.get("running") && !session.resting);
+    this.controls.set({
+      steps: session.steps,
+      loss: session.now.loss,
+      fit: session.now.fit,
+      kl: session.now.kl,
+      outside_total: audit.total.share,
+      outside_epistemic: audit.epistemic.share,
+    });
+    this.reported = performance.now();
+  }
+
+  #toggleTraining() {
+    const training = this.model.get("running") && !this.session.resting;
+    if (!training) this.session.wake();
+    this.controls.set({ running: !training });
+    this.#showState();
+  }
+
+  #anotherStart() {
+    this.#seed += 1;
+    this.reset();
+  }
+
+  #step(count) {
+    this.controls.set({ running: false });
+    this.session.step(count);
+    this.draw();
+    this.report();
+    this.#showState();
+  }
+
+  #build() {
+    const { controls, model, el } = this;
+    this.result = controls.liveText();
+    this.trainButton = button("Train", () => this.#toggleTraining(), { class: "train" });
+    this.stepText = html("span", { class: "steps" });
+    const buttons = html(
+      "div",
+      { class: "buttons" },
+      this.trainButton,
+      button("1 step", () => this.#step(1)),
+      button("100 steps", () => this.#step(100)),
+      button("Reset network", () => this.#anotherStart()),
+      this.stepText,
+    );
+    const slider = (name, label, options) => {
+      const [min, max] = RANGES[name];
+      return controls.slider({ name, label, min, max, logarithmic: true, ...options });
+    };
+    const toggle = (name, label) => controls.toggle({ name, label });
+    const marks = () => {
+      const used = outsideGap(model.get("points"), model.get("gap"));
+      const numParameters = 3 * model.get("hidden_units") + 1;
+      return { numData: used.length, numParameters, noiseSigma: model.get("noise_sigma") };
+    };
+    el.append(
+      html("div", { class: "picture" }, this.picture.plot.svg),
+      this.picture.legend,
+      this.result.node,
+      buttons,
+      klSlider(controls, model, marks, ["points", "gap", "hidden_units", "noise_sigma"]),
+      html(
+        "div",
+        { class: "controls" },
+        slider("prior_sigma", "Prior σ of every weight"),
+        slider("noise_sigma", "Noise s that the likelihood names"),
+        slider("hidden_units", "Hidden units H", { logarithmic: false }),
+      ),
+      this.editor.toolbar,
+      html(
+        "fieldset",
+        { class: "control choice" },
+        html("legend", {}, "Compare"),
+        toggle("show_gaussian_process", "Gaussian process"),
+        toggle("show_dropout", "MC dropout"),
+        toggle("show_ensemble", "Ensemble"),
+      ),
+      this.losses.node,
+      html(
+        "details",
+        { class: "live" },
+        html("summary", {}, "More: the estimator, and what is drawn"),
+        controls.choice({
+          name: "estimator",
+          label: "The loss is",
+          options: [
+            { value: "exact", label: "in closed form, no draws" },
+            { value: "weight", label: "by drawn weights" },
+            { value: "local", label: "by drawn pre-activations (local)" },
+          ],
+        }),
+        html(
+          "fieldset",
+          { class: "control choice" },
+          html("legend", {}, "Drawn"),
+          toggle("show_epistemic", "Epistemic band"),
+          toggle("show_total", "Total band"),
+          toggle("show_functions", "Functions"),
+          toggle("show_truth", "True curve"),
+        ),
+      ),
+    );
+    if (this.address) el.append(copyLink(this.address));
+  }
+}
+
+/** Return a button that copies the page's address, and shows it where copying is not allowed. */
+function copyLink(address) {
+  const link = html("input", { type: "text", readOnly: true, hidden: true });
+  link.setAttribute("aria-label", "Link to this setting");
+  const copy = button("Copy a link to this setting", async () => {
+    address.write();
+    link.value = location.href;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      copy.textContent = "Copied";
+    } catch {
+      link.hidden = false;
+      link.select();
+    }
+  });
+  return html("div", { class: "buttons share", "aria-live": "polite" }, copy, link);
+}
+
+function render({ model, el }) {
+  beginFigure(el, "posterior_playground");
+  const playground = new Playground(model, el);
+  return () => playground.end();
+}
+
+export default { render };
