@@ -1,0 +1,126 @@
+// Three estimators of one gradient, their draws, and what the figure "gradient noise" keeps of them.
+// GradientNoise in gradient_noise.py states the problem and derives the variances; explained in the
+// chapter "The reparameterization trick".
+
+import { randomNormal } from "../shared/gaussian.js";
+
+/** Return the mean of a² over the data and all draws, which is also the baseline. */
+export const expectedLoss = ({ mean = 1, std, weights }) => mean ** 2 + weights * std ** 2;
+
+/** Return the variance of one draw of each estimator, in closed form. */
+export function variances({ mean = 1, std, weights, batch_size }) {
+  const sharing = (weights + batch_size - 1) / batch_size;
+  const loss = expectedLoss({ mean, std, weights });
+  const withBaseline = 4 * mean ** 2 * (sharing + 1) + 2 * std ** 2 * sharing * (weights + 4);
+  return {
+    score: withBaseline + 4 * loss + (loss / std) ** 2,
+    scoreBaseline: withBaseline,
+    pathwise: 4 * std ** 2 * sharing,
+    local: (4 * std ** 2 * weights) / batch_size,
+  };
+}
+
+/**
+ * Return one draw of each gradient by the first mean, for the mean of a² over a batch.
+ *
+ * @param {number[]} options.inputs of the batch, (B, d) row by row
+ * @param {number[]} options.weightNoise (d,) standard normal, for the weights that the batch shares
+ * @param {number[]} options.localNoise (B,) standard normal, for pre-activations of their own
+ */
+export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
+  const weights = weightNoise.length;
+  const batchSize = localNoise.length;
+  let loss = 0;
+  let pathwise = 0;
+  let local = 0;
+  for (let n = 0; n < batchSize; n++) {
+    const first = inputs[n * weights];
+    let deviation = 0;
+    let square = 0;
+    for (let i = 0; i < weights; i++) {
+      const input = inputs[n * weights + i];
+      deviation += input * weightNoise[i];
+      square += input * input;
+    }
+    const shared = first * mean + std * deviation;
+    const own = first * mean + std * Math.sqrt(square) * localNoise[n];
+    loss += shared ** 2 / batchSize;
+    pathwise += (2 * first * shared) / batchSize;
+    local += (2 * first * own) / batchSize;
+  }
+  const score = weightNoise[0] / std;
+  const baseline = expectedLoss({ mean, std, weights });
+  return { score: loss * score, scoreBaseline: (loss - baseline) * score, pathwise, local };
+}
+
+/**
+ * Return a function that fills an array with random signs, 32 from each word.
+ *
+ * A counter in steps of the golden ratio, its bits mixed by two multiplications and three shifts,
+ * after Steele, Lea and Flood (2014): ten million signs take a fraction of a second.
+ */
+export function randomSigns(seed) {
+  let counter = seed;
+  return (signs) => {
+    let word = 0;
+    for (let i = 0; i < signs.length; i++) {
+      if (i % 32 === 0) {
+        counter = (counter + 0x9e3779b9) | 0;
+        word = Math.imul(counter ^ (counter >>> 16), 0x85ebca6b);
+        word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
+        word ^= word >>> 16;
+      }
+      signs[i] = ((word >>> i % 32) & 1) * 2 - 1;
+    }
+  };
+}
+
+/** Return a function that makes one draw after the other, always the same for the same seed. */
+export function sampler({ mean = 1, std, weights, batch_size, seed }) {
+  const drawSigns = randomSigns(seed);
+  const normal = randomNormal(seed);
+  const inputs = new Float64Array(batch_size * weights);
+  const weightNoise = new Float64Array(weights);
+  const localNoise = new Float64Array(batch_size);
+  return () => {
+    drawSigns(inputs);
+    for (let i = 0; i < weights; i++) weightNoise[i] = normal();
+    for (let n = 0; n < batch_size; n++) localNoise[n] = normal();
+    return gradients({ mean, std, inputs, weightNoise, localNoise });
+  };
+}
+
+/** What is kept of many draws: how many fell into each bin, their mean and their variance. */
+export class Histogram {
+  count = 0;
+  mean = 0;
+  #squares = 0;
+
+  constructor([from, to], bins = 120) {
+    this.from = from;
+    this.width = (to - from) / bins;
+    this.bins = new Uint32Array(bins);
+  }
+
+  add(value) {
+    this.count++;
+    // Welford (1962): the sum of squares about the mean so far, without a difference of large sums.
+    const deviation = value - this.mean;
+    this.mean += deviation / this.count;
+    this.#squares += deviation * (value - this.mean);
+    this.bins[Math.floor((value - this.from) / this.width)]++; // beyond the axis there is no bin
+  }
+
+  get variance() {
+    return this.count > 1 ? this.#squares / (this.count - 1) : NaN;
+  }
+
+  /** The standard error of the mean. */
+  get error() {
+    return Math.sqrt(this.variance / this.count);
+  }
+
+  get beyond() {
+    return this.count - this.bins.reduce((sum, bin) => sum + bin, 0);
+  }
+}

@@ -1,0 +1,335 @@
+"""The figure "gradient noise": its gradients, their variances, and its use by hand and by key."""
+
+import itertools
+
+import pytest
+import sympy
+import torch
+from monte_carlo import assert_mean, assert_variance
+from traitlets import TraitError
+
+from bnn_tutorial.derivations.reparameterization import noise_mean
+from bnn_tutorial.figures import GradientNoise
+
+ESTIMATORS = ["score", "scoreBaseline", "pathwise", "local"]
+
+
+def evaluated(page, function, **settings):
+    """What an exported function of the module returns for one object of arguments."""
+    return page.evaluate(f"(settings) => module.{function}(settings)", settings)
+
+
+# What it computes
+
+
+@pytest.mark.parametrize(("data", "weights"), [(1, 1), (7, 5)])
+def test_gradients_are_those_of_autograd_for_the_same_noise(module, data, weights):
+    generator = torch.Generator().manual_seed(1)
+    normal = {"generator": generator, "dtype": torch.float64}
+    inputs, std = torch.randn(data, weights, **normal), 0.7
+    weight_noise, local_noise = torch.randn(weights, **normal), torch.randn(data, **normal)
+    mean = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
+    means = torch.cat([mean.view(1), torch.zeros(weights - 1, dtype=torch.float64)])
+
+    w = means + std * weight_noise
+    loss = (inputs @ w).square().mean()
+    own = inputs @ means + inputs.square().sum(dim=1).mul(std**2).sqrt() * local_noise
+    log_density = torch.distributions.Normal(means, std).log_prob(w.detach()).sum()
+    slopes = [torch.autograd.grad(y, mean)[0] for y in (log_density, loss, own.square().mean())]
+    score, pathwise, local = (slope.item() for slope in slopes)
+    baseline = mean.item() ** 2 + weights * std**2
+
+    loss = loss.item()
+    expected = [loss * score, (loss - baseline) * score, pathwise, local]
+    draw = evaluated(
+        module("gradient_noise"),
+        "gradients",
+        mean=mean.item(),
+        std=std,
+        inputs=inputs.flatten().tolist(),
+        weightNoise=weight_noise.tolist(),
+        localNoise=local_noise.tolist(),
+    )
+    assert [draw[name] for name in ESTIMATORS] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def exact_moments(mean, std, weights, data):
+    """Each estimator's mean and variance over all inputs of signs, as exact fractions."""
+    epsilon, own = sympy.symbols(f"e:{weights}"), sympy.symbols(f"o:{data}")
+    sums = {name: [0, 0] for name in ESTIMATORS}
+    inputs = list(itertools.product([-1, 1], repeat=data * weights))
+    for signs in inputs:
+        rows = [signs[n * weights : (n + 1) * weights] for n in range(data)]
+        w = [std * e for e in epsilon]
+        w[0] += mean
+        activations = [sum(x * wi for x, wi in zip(row, w, strict=True)) for row in rows]
+        loss = sum(a**2 for a in activations) / sympy.Integer(data)
+        baseline = mean**2 + weights * std**2
+        local = [
+            row[0] * (mean * row[0] + std * sympy.sqrt(weights) * o)
+            for row, o in zip(rows, own, strict=True)
+        ]
+        draws = {
+            "score": loss * epsilon[0] / std,
+            "scoreBaseline": (loss - baseline) * epsilon[0] / std,
+            "pathwise": sympy.diff(loss, epsilon[0]) / std,  # as w_1 = μ + σ ε_1
+            "local": 2 * sum(local) / sympy.Integer(data),
+        }
+        for name, draw in draws.items():
+            for power in (1, 2):
+                sums[name][power - 1] += noise_mean(draw**power, *epsilon, *own)
+    moments = {name: [total / len(inputs) for total in both] for name, both in sums.items()}
+    return {name: (first, second - first**2) for name, (first, second) in moments.items()}
+
+
+@pytest.mark.parametrize(("weights", "data"), [(1, 1), (1, 3), (3, 1), (2, 2), (2, 3)])
+def test_variances_are_the_exact_ones_over_all_signs(module, weights, data):
+    mean, std = sympy.Rational(-7, 10), sympy.Rational(3, 10)
+    settings = {"mean": -0.7, "std": 0.3, "weights": weights, "batch_size": data}
+    variances = evaluated(module("gradient_noise"), "variances", **settings)
+    for name, (first, variance) in exact_moments(mean, std, weights, data).items():
+        assert first == 2 * mean
+        assert variances[name] == pytest.approx(float(variance), rel=1e-12)
+
+
+def test_one_weight_and_one_datum_are_the_square_of_the_chapter(module):
+    settings = {"mean": 1, "std": 0.5, "weights": 1, "batch_size": 1}
+    variances = evaluated(module("gradient_noise"), "variances", **settings)
+    assert variances["score"] == pytest.approx(1 / 0.5**2 + 14 + 15 * 0.5**2, rel=1e-12)
+    assert variances["pathwise"] == variances["local"] == pytest.approx(4 * 0.5**2, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("std", "weights", "batch_size"), [(0.5, 10, 50), (0.2, 1, 1), (1.0, 30, 4)]
+)
+def test_draws_have_the_mean_and_the_variances_of_the_formulas(module, std, weights, batch_size):
+    page = module("gradient_noise")
+    settings = {"std": std, "weights": weights, "batch_size": batch_size}
+    variances = evaluated(page, "variances", **settings)
+    draws = page.evaluate(
+        "(settings) => { const next = module.sampler(settings);"
+        " return Array.from({ length: 20_000 }, () => Object.values(next())); }",
+        settings | {"seed": 5},
+    )
+    draws = torch.tensor(draws, dtype=torch.float64)
+    assert list(variances) == ESTIMATORS
+    assert_mean(draws, 2.0)
+    assert_variance(draws, torch.tensor(list(variances.values()), dtype=torch.float64))
+
+
+def test_histogram_keeps_moments_and_counts(module):
+    generator = torch.Generator().manual_seed(2)
+    values = 1e6 + torch.randn(1000, generator=generator, dtype=torch.float64)
+    kept = module("gradient_noise").evaluate(
+        """([values, from, to]) => {
+          const histogram = new module.Histogram([from, to], 20);
+          for (const value of values) histogram.add(value);
+          const { count, mean, variance, error, beyond, bins } = histogram;
+          return { count, mean, variance, error, beyond, bins: [...bins] };
+        }""",
+        [values.tolist(), 1e6 - 2, 1e6 + 2],
+    )
+    variance = values.var().item()
+    assert kept["count"] == 1000
+    assert kept["mean"] == pytest.approx(values.mean().item(), rel=1e-12)
+    assert kept["variance"] == pytest.approx(variance, rel=1e-9)  # 1e6 takes 6 digits
+    assert kept["error"] == pytest.approx((variance / 1000) ** 0.5, rel=1e-9)
+    assert kept["bins"] == torch.histc(values, 20, 1e6 - 2, 1e6 + 2).int().tolist()
+    assert kept["beyond"] == ((values - 1e6).abs() > 2).sum().item() > 0
+
+
+# What it shows
+
+
+def table(page):
+    """The numbers of the table: estimator, mean with its error, variance, exact variance."""
+    return [row.locator("th, td").all_inner_texts() for row in page.locator("tbody tr").all()]
+
+
+def test_table_shows_the_draws_of_the_seed(shown, module):
+    settings = {"std": 0.3, "weights": 4, "batch_size": 8, "seed": 3}
+    page = shown(GradientNoise(draws=500, baseline=True, **settings))
+    draws = module("gradient_noise").evaluate(
+        "(settings) => { const next = module.sampler(settings);"
+        " return Array.from({ length: 500 }, () => Object.values(next())); }",
+        settings,
+    )
+    draws = torch.tensor(draws, dtype=torch.float64)[:, 1:]
+    rows = table(page)
+    names = [name for name, *_ in rows]
+    assert names == ["score function, baseline", "pathwise, weight", "pathwise, local"]
+    for (_, mean, variance, _), drawn in zip(rows, draws.T, strict=True):
+        shown_mean, shown_error = map(float, mean.split(" ± "))
+        error = (drawn.var() / 500).sqrt().item()
+        assert shown_error == pytest.approx(error, rel=0.05)  # two digits
+        assert shown_mean == pytest.approx(drawn.mean().item(), abs=0.05 * error + 1e-12)
+        assert float(variance) == pytest.approx(drawn.var().item(), rel=0.005)
+
+
+def test_means_agree_and_widths_differ(shown):
+    page = shown(GradientNoise())
+    truth = float(page.locator("line.truth").get_attribute("x1"))
+    widths = []
+    for row, spread in zip(table(page), page.locator("path.spread").all(), strict=True):
+        box = spread.evaluate("(path) => { const b = path.getBBox(); return [b.x, b.width]; }")
+        widths.append(box[1] / float(row[2]) ** 0.5)
+        assert abs(box[0] + box[1] / 2 - truth) < 5 * box[1] / 2 / 1000**0.5
+    assert widths == pytest.approx([widths[0]] * 3, rel=0.005)  # one axis for all
+    variances = [float(row[3]) for row in table(page)]
+    assert variances == pytest.approx([79.98, 1.18, 0.2], rel=0.005)
+
+
+def test_single_draws_are_shown_without_a_spread(shown):
+    page = shown(GradientNoise(draws=0))
+    assert [row[1:3] for row in table(page)] == [["–", "–"]] * 3
+    assert page.get_by_role("button", name="Reset").is_disabled()
+    page.get_by_role("button", name="1 draw", exact=True).click()
+    assert page.locator(".result").inner_text().startswith("1 draw of each")
+    assert [row[1:3] for row in table(page)] == [["–", "–"]] * 3
+    page.get_by_role("button", name="1 draw", exact=True).click()
+    assert page.locator(".result").inner_text().startswith("2 draws of each")
+    assert "–" not in table(page)[0][1:3]
+
+
+# How it is used
+
+
+def slider_place(slider, value):
+    """Where on the page the thumb of a slider stands for this value."""
+    box = slider.bounding_box()
+    least, most = (float(slider.get_attribute(name)) for name in ("min", "max"))
+    thumb = 16
+    share = (value - least) / (most - least)
+    return box["x"] + thumb / 2 + share * (box["width"] - thumb), box["y"] + box["height"] / 2
+
+
+def setting(page, *names):
+    """The traits that Python would read."""
+    return [page.evaluate("(name) => model.get(name)", name) for name in names]
+
+
+def variances(page):
+    """The exact variances of the score function, of weight draws and of local draws."""
+    return [float(row[3].replace(",", "")) for row in table(page)]
+
+
+def test_used_by_mouse(shown):
+    page = shown(GradientNoise())
+    score, weight, local = variances(page)
+    slider = page.get_by_label("batch size B")
+    page.mouse.move(*slider_place(slider, 50))
+    page.mouse.down()
+    page.mouse.move(*slider_place(slider, 99), steps=4)
+    page.mouse.up()
+    assert setting(page, "batch_size") == [pytest.approx(99, abs=1)]
+    assert variances(page)[2] < 0.6 * local  # V / B
+    assert weight > variances(page)[1] > 1  # never less than C = 4σ²
+
+    page.get_by_label("baseline").click()
+    assert setting(page, "baseline", "draws") == [True, 1000]
+    assert variances(page)[0] < score / 4
+    assert table(page)[0][0] == "score function, baseline"
+    page.get_by_role("button", name="1,000 draws").click()
+    assert setting(page, "draws") == [2000]
+    page.get_by_role("button", name="Reset").click()
+    assert setting(page, "draws") == [0]
+
+
+def test_used_by_touch_on_a_phone(shown):
+    page = shown(GradientNoise(), width=375, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    page.touchscreen.tap(*slider_place(page.get_by_label("number of weights d"), 60))
+    assert setting(page, "weights") == [pytest.approx(60, abs=2)]
+    page.get_by_label("baseline").tap()
+    page.get_by_role("button", name="1 draw", exact=True).tap()
+    assert setting(page, "baseline", "draws") == [True, 1001]
+    targets = page.locator("button, .slider input, .toggle").all()
+    assert min(target.bounding_box()["height"] for target in targets) >= 24
+
+
+def test_used_by_keyboard_alone(shown):
+    page = shown(GradientNoise(std=0.5, weights=10, batch_size=50))
+
+    def press(*keys):
+        for key in keys:
+            page.keyboard.press(key)
+
+    press("Tab", "ArrowRight", "Tab", "End", "Tab", "ArrowLeft", "ArrowLeft", "Tab", "Space")
+    assert setting(page, "std", "weights", "batch_size", "baseline") == [0.55, 100, 48, True]
+    press("Tab", "Tab", "Enter", "Tab", "Space")  # past Play
+    assert setting(page, "draws") == [2001]
+    press("Tab", "Enter")
+    assert setting(page, "draws") == [0]
+
+
+def drawn(page):
+    """How many draws the figure shows."""
+    return int(page.locator(".result").inner_text().split()[0].replace(",", ""))
+
+
+FRAMES = """async (number) => {
+  for (let i = 0; i < number; i++) await new Promise(requestAnimationFrame);
+}"""
+
+
+def test_plays_in_sight_only_and_says_where_it_paused(shown):
+    page = shown(GradientNoise(draws=0, weights=1, batch_size=1))
+    page.evaluate("document.body.style.paddingBottom = '3000px'")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("parseInt(document.querySelector('.result').textContent) >= 3")
+    page.evaluate("scrollTo(0, 2500)")
+    page.evaluate(FRAMES, 5)  # the observer answers within a frame or two
+    before = drawn(page)
+    page.evaluate(FRAMES, 30)
+    assert drawn(page) == before
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function(f"parseInt(document.querySelector('.result').textContent) > {before}")
+    page.get_by_role("button", name="Pause").click()
+    paused = drawn(page)
+    assert setting(page, "draws") == [paused]
+    page.evaluate(FRAMES, 10)
+    assert drawn(page) == paused
+
+
+def test_setting_moved_while_it_plays_starts_anew(shown):
+    page = shown(GradientNoise(draws=5000, weights=1, batch_size=1))
+    page.get_by_role("button", name="Play").click()
+    shown_at_once = "document.querySelector('.result').textContent"
+    text = page.evaluate(f"model.set('std', 0.9), {shown_at_once}")
+    assert text.startswith("1,000 draws of each")
+    page.wait_for_function("document.querySelector('.result').textContent.startsWith('1,1')")
+    page.get_by_role("button", name="Pause").click()
+    assert setting(page, "draws") == [drawn(page)]
+
+
+def test_nothing_moves_by_itself_where_motion_is_unwanted(shown):
+    page = shown(GradientNoise(), reduced_motion="reduce")
+    names = page.get_by_role("button").all_inner_texts()
+    assert names == ["1 draw", "1,000 draws", "Reset"]
+
+
+def test_ends_at_the_most_draws(shown):
+    page = shown(GradientNoise(draws=99_999, weights=1, batch_size=1))
+    page.get_by_role("button", name="1,000 draws").click()
+    assert setting(page, "draws") == [100_000]
+    enabled = [b.inner_text() for b in page.get_by_role("button").all() if b.is_enabled()]
+    assert enabled == ["Reset"]
+
+
+def test_python_sets_and_the_figure_follows(shown):
+    page = shown(GradientNoise(draws=2000))
+    page.evaluate("model.set('weights', 3); model.set('seed', 7)")
+    assert drawn(page) == 1000  # a new setting starts anew
+    page.evaluate("model.set('draws', 30)")
+    assert drawn(page) == 30
+    fresh = shown(GradientNoise(weights=3, seed=7, draws=30))
+    assert table(page) == table(fresh)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("std", 0.0), ("weights", 0), ("batch_size", 101), ("draws", -1), ("seed", -1)],
+)
+def test_invalid_values_are_named(name, value):
+    with pytest.raises(TraitError, match=name):
+        GradientNoise(**{name: value})
