@@ -1,3 +1,7 @@
 """Interactive figures, which run on the page itself and as widgets in a live notebook."""
 
-__all__ = []
+from bnn_tutorial.figures.bayes_by_counting import BayesByCounting
+from bnn_tutorial.figures.gradient_noise import GradientNoise
+from bnn_tutorial.figures.posterior_playground import PosteriorPlayground
+
+__all__ = ["BayesByCounting", "GradientNoise", "PosteriorPlayground"]

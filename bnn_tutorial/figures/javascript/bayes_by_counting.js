@@ -1,0 +1,253 @@
+// Bayes by counting (chapter 1): 1,000 people take a test, and the share of the ill among those who
+// test positive is the posterior. It is counted in whole people, then worked out by the formula.
+
+import { Controls, beginFigure, html, numberText } from "./shared/controls.js";
+import { svg } from "./shared/plot.js";
+
+export { PageModel } from "./shared/page_model.js";
+
+const PEOPLE = 1000;
+const [WIDTH, HEIGHT] = [40, 25]; // of a panel, in marks when all people stand there
+
+/** Return p(ill | positive) from p(ill), by Bayes' theorem; sensitivity and prior are above 0. */
+export function posterior(prior, sensitivity, specificity) {
+  const ill = sensitivity * prior;
+  const healthy = (1 - specificity) * (1 - prior);
+  return ill / (ill + healthy);
+}
+
+/** Return p(ill) before and after each positive test: every posterior is the next test's prior. */
+export function beliefs({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+  const chain = [prevalence];
+  while (chain.length <= tests) chain.push(posterior(chain.at(-1), sensitivity, specificity));
+  return chain;
+}
+
+/** Return how many of 1,000 people are expected in each group; positive means in every test. */
+export function expectedCounts({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+  const ill = PEOPLE * prevalence;
+  const healthy = PEOPLE - ill;
+  const illPositive = ill * sensitivity ** tests;
+  const healthyPositive = healthy * (1 - specificity) ** tests;
+  return {
+    illPositive,
+    illNegative: ill - illPositive,
+    healthyPositive,
+    healthyNegative: healthy - healthyPositive,
+  };
+}
+
+/** Return the groups in whole people: the ill and the positive go to the nearest number. */
+export function wholeCounts(expected) {
+  const ill = Math.round(expected.illPositive + expected.illNegative);
+  const illPositive = Math.round(expected.illPositive);
+  const healthyPositive = Math.round(expected.healthyPositive);
+  return {
+    illPositive,
+    illNegative: ill - illPositive,
+    healthyPositive,
+    healthyNegative: PEOPLE - ill - healthyPositive,
+  };
+}
+
+/** Return the fewest columns, so the largest marks, that hold `count` marks in a panel. */
+export function columnsFor(count) {
+  let columns = 8;
+  while (columns * Math.floor((columns * HEIGHT) / WIDTH) < count) columns++;
+  return columns;
+}
+
+// Shape and colour of a mark tell the health; it is large and full for a positive test. A line of
+// almost no length is drawn as its cap, round or square: a mark in ten characters.
+const GROUPS = [
+  { key: "illPositive", name: "ill-positive", shape: "h.01" },
+  {
+    key: "illNegative",
+    name: "ill-negative",
+    shape: "m-.34 0a.34 .34 0 1 0 .68 0a.34 .34 0 1 0-.68 0",
+  },
+  { key: "healthyPositive", name: "healthy-positive", shape: "h.01" },
+  { key: "healthyNegative", name: "healthy-negative", shape: "h.01" },
+];
+
+/** Return one mark, to stand in a line of text. */
+function mark({ name, shape }) {
+  const path = svg("path", { d: `M0 0${shape}`, class: name });
+  return svg("svg", { class: "mark", viewBox: "-.5 -.5 1 1", "aria-hidden": "true" }, path);
+}
+
+/** Return a panel; `show(counts, description)` puts so many marks of each group there. */
+function iconPanel() {
+  const paths = GROUPS.map(({ name }) => svg("path", { class: name }));
+  const marks = svg("g", {}, ...paths);
+  const viewBox = `0 0 ${WIDTH} ${HEIGHT}`;
+  const node = svg("svg", { class: "people", role: "img", viewBox }, marks);
+  const show = (counts, description) => {
+    const total = counts.reduce((sum, count) => sum + count);
+    const columns = columnsFor(total);
+    const pitch = WIDTH / columns;
+    marks.setAttribute("transform", `scale(${pitch}) translate(.5 .5)`);
+    let place = 0;
+    GROUPS.forEach(({ shape }, i) => {
+      let d = "";
+      for (const end = place + counts[i]; place < end; place++)
+        d += `M${place % columns} ${Math.floor(place / columns)}${shape}`;
+      paths[i].setAttribute("d", d);
+    });
+    node.setAttribute("aria-label", description);
+  };
+  return { node, show };
+}
+
+/** Write a probability as a percentage, and never one short of certainty as 100%. */
+function percent(probability) {
+  const text = numberText(100 * probability);
+  return text === "100" && probability < 1 ? "over 99.9%" : `${text}%`;
+}
+
+const areIll = (ill, all) => `${ill} of ${numberText(all, 4)} ${ill === 1 ? "is" : "are"} ill`;
+
+const NUMBERS = ["no", "one", "two", "three"];
+const TIMES = ["", "", " twice", " three times"];
+const [ILL_POSITIVE, , HEALTHY_POSITIVE] = GROUPS;
+
+/** Return "ill over ill plus healthy", each term with its mark, and what it comes to. */
+function equation(name, ill, healthy, value) {
+  const formula = html(
+    "span",
+    {
+      class: "formula",
+      role: "math",
+      "aria-label": `${ill} over ${ill} plus ${healthy} ${value}`.replaceAll("×", "times"),
+    },
+    html(
+      "span",
+      { class: "fraction" },
+      html("span", {}, mark(ILL_POSITIVE), ill),
+      html("span", {}, mark(ILL_POSITIVE), ill, " + ", mark(HEALTHY_POSITIVE), healthy),
+    ),
+    ` ${value}`,
+  );
+  return html("p", {}, html("span", { class: "name" }, name), formula);
+}
+
+function countedEquation({ illPositive: ill, healthyPositive: healthy }, tests) {
+  const all = ill + healthy;
+  const value = all ? `= ${percent(ill / all)}` : "has no value";
+  return equation(`p(ill | positive${TIMES[tests]}), counted`, ill, healthy, value);
+}
+
+function exactEquation({ sensitivity, specificity }, chain) {
+  const [prior, result] = chain.slice(-2);
+  return equation(
+    `p(ill | positive${TIMES[chain.length - 1]}), exactly`,
+    `${numberText(sensitivity)} × ${numberText(prior, 4)}`,
+    `${numberText(1 - specificity)} × ${numberText(1 - prior, 4)}`,
+    `= ${percent(result)}`,
+  );
+}
+
+/** Return the sentence that says how belief moved, from test to test. */
+function beliefSentence(chain) {
+  const after = (i) => `after ${NUMBERS[i]}${i === 1 ? " positive test" : ""}`;
+  const steps = chain.map((belief, i) => `${percent(belief)} ${i ? after(i) : "before"}, `);
+  return [
+    `The probability of being ill: ${steps.slice(0, -1).join("")}`,
+    html("strong", {}, percent(chain.at(-1))),
+    ` ${after(chain.length - 1)}.`,
+  ];
+}
+
+/** Return the sentence that says whether the counts are rounded, and from what. */
+function roundingSentence(counts, expected, tests) {
+  const positive = expected.illPositive + expected.healthyPositive;
+  const off = Object.keys(counts).some((key) => Math.abs(counts[key] - expected[key]) > 1e-6);
+  if (!off) return "No count is rounded.";
+  if (counts.illPositive + counts.healthyPositive === 0)
+    return (
+      `Fewer than one in ${numberText(PEOPLE)} is expected to test positive${TIMES[tests]} ` +
+      `(${numberText(positive)}), so there is no group to count; the formula still answers.`
+    );
+  return (
+    `Counts are rounded to whole people; expected are ${numberText(expected.illPositive)} ` +
+    `ill of ${numberText(positive, 4)} positive${TIMES[tests]}.`
+  );
+}
+
+function render({ model, el }) {
+  const controls = new Controls(model);
+  const names = ["prevalence", "sensitivity", "specificity", "positive_tests"];
+  const everyone = iconPanel();
+  const positives = iconPanel();
+  const titles = [html("p", { class: "title" }), html("p", { class: "title" })];
+  const legend = html("ul", { class: "legend" });
+  const equations = html("div", { class: "equations columns" });
+  const result = controls.liveText();
+
+  const draw = () => {
+    const setting = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    const tests = setting.positive_tests;
+    const expected = expectedCounts(setting);
+    const counts = wholeCounts(expected);
+    const chain = beliefs(setting);
+    const ill = counts.illPositive + counts.illNegative;
+    const positive = counts.illPositive + counts.healthyPositive;
+    const results = [`positive${TIMES[tests]}`, tests > 1 ? "not each time" : "negative"];
+    const labels = GROUPS.map(
+      ({ key }, i) => `${numberText(counts[key])} ${i < 2 ? "ill" : "healthy"}, ${results[i % 2]}`,
+    );
+    const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
+    const among = `Only those who test positive${TIMES[tests]}`;
+    titles[0].replaceChildren("Everyone", html("strong", {}, areIll(ill, PEOPLE)));
+    titles[1].replaceChildren(among, html("strong", {}, share));
+    everyone.show(
+      GROUPS.map(({ key }) => counts[key]),
+      `Marks for ${numberText(PEOPLE)} people: ${labels.join("; ")}.`,
+    );
+    positives.show([counts.illPositive, 0, counts.healthyPositive, 0], `${among}: ${share}.`);
+    legend.replaceChildren(
+      ...GROUPS.map((group, i) => html("li", {}, mark(group), html("span", {}, labels[i]))),
+    );
+    const rounding = roundingSentence(counts, expected, tests);
+    const text = [...beliefSentence(chain), " ", html("span", { class: "note" }, rounding)];
+    const words = text.map((part) => part.textContent ?? part).join("");
+    result.show(text, `${among}: ${share}. ${words}`);
+    equations.replaceChildren(countedEquation(counts, tests), exactEquation(setting, chain));
+  };
+
+  // With 251 equal ratios from 0.1% to 50%, 1% and 10% are among the slider's values.
+  const prevalence = { min: 0.001, max: 0.5, logarithmic: true, steps: 251 };
+  const quality = { min: 0.5, max: 1, step: 0.005 };
+  const sliders = [
+    { name: "prevalence", label: "Prevalence: ill among all", ...prevalence },
+    { name: "sensitivity", label: "Sensitivity: positive among the ill", ...quality },
+    { name: "specificity", label: "Specificity: negative among the healthy", ...quality },
+  ];
+  beginFigure(el, "bayes_by_counting");
+  el.append(
+    html(
+      "div",
+      { class: "controls" },
+      ...sliders.map((options) => controls.slider({ ...options, text: percent })),
+      controls.choice({
+        name: "positive_tests",
+        label: "Tests, all positive",
+        options: [1, 2, 3].map((value) => ({ value, label: NUMBERS[value] })),
+      }),
+    ),
+    html(
+      "div",
+      { class: "columns" },
+      html("div", {}, titles[0], everyone.node),
+      html("div", {}, titles[1], positives.node),
+    ),
+    legend,
+    result.node,
+    equations,
+  );
+  controls.onChange(names, draw);
+  draw();
+  return () => controls.end();
+}
+
+export default { render };
