@@ -202,6 +202,8 @@ export function movable(node, plot, { from, move, step, remove }) {
     const pointer = plot.position(event);
     move({ x: pointer.x + grip.x, y: pointer.y + grip.y });
   });
+  // A finger would scroll the page: touch-action has no effect on what lies inside an SVG (Chromium).
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   for (const type of ["pointerup", "pointercancel"]) node.addEventListener(type, () => (grip = null));
   const directions = {
     ArrowLeft: [-1, 0],
