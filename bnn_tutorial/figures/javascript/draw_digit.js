@@ -1,0 +1,116 @@
+// "Draw a digit" (chapter 5): what the reader draws is answered by thirty networks drawn from a
+// posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
+
+import { Answers, nats, percent, verdict } from "./digit/answers.js";
+import { rasterize, rotate } from "./digit/drawing.js";
+import {
+  classify,
+  decomposeEntropy,
+  drawNetworks,
+  readTensors,
+  topClass,
+  twinNetwork,
+} from "./digit/network.js";
+import { Paper, show } from "./digit/paper.js";
+import { Controls, beginFigure, button, html } from "./shared/controls.js";
+
+export { PageModel } from "./shared/page_model.js";
+export { classify, decomposeEntropy, drawNetworks, rasterize, readTensors, rotate, twinNetwork };
+
+const NUM_DRAWS = 30;
+const REST = 200; // milliseconds without a change after which Python is told
+
+/** Say in words what is seen. */
+function words(name, results) {
+  const { votes, probabilities, twin_probabilities: twin, aleatoric, epistemic } = results;
+  const [top, twinTop] = [topClass(probabilities), topClass(twin)];
+  return (
+    `${name}. Of thirty networks ${verdict(votes)}. ` +
+    `Their average: ${top}, ${percent(probabilities[top])} sure. ` +
+    `The twin: ${twinTop}, ${percent(twin[twinTop])} sure. ` +
+    `Entropy ${nats(aleatoric + epistemic)} nats, of which disagreement ${nats(epistemic)}.`
+  );
+}
+
+function render({ model, el }) {
+  beginFigure(el, "draw_digit");
+  const controls = new Controls(model);
+  const tensors = readTensors(model.get("weights"));
+  const twin = twinNetwork(tensors);
+  let networks;
+  const drawAgain = () => (networks = drawNetworks(tensors, NUM_DRAWS, model.get("seed")));
+
+  const answers = new Answers(NUM_DRAWS);
+  const live = controls.liveText();
+  const name = html("p", { class: "heading" });
+  const seen = html("canvas", { class: "seen", width: 28, height: 28, role: "img" });
+
+  let telling;
+  const tell = (results) => {
+    clearTimeout(telling);
+    telling = setTimeout(() => controls.set(results), REST);
+  };
+  const update = () => {
+    const image = paper.image();
+    const given = networks.map((network) => classify(network, image));
+    const results = answers.show(given, classify(twin, image));
+    name.textContent = paper.name();
+    paper.canvas.setAttribute("aria-label", `Drawing area. ${paper.name()}`);
+    paper.paint();
+    show(image, seen);
+    seen.setAttribute("aria-label", `${paper.name()}, in the 28 × 28 pixels the networks see`);
+    live.show(
+      ["Thirty draws of the network: ", html("b", {}, verdict(results.votes))],
+      words(paper.name(), results),
+    );
+    tell({ image: Array.from(image), ...results });
+  };
+  let frame = null;
+  const changed = () => {
+    frame ??= requestAnimationFrame(() => {
+      frame = null;
+      update();
+    });
+  };
+  controls.atEnd(() => {
+    cancelAnimationFrame(frame);
+    clearTimeout(telling);
+  });
+
+  const paper = new Paper(model, controls, changed);
+  const next = (names) =>
+    paper.turnTo(names[(names.indexOf(model.get("example")) + 1) % names.length]);
+  const buttons = html(
+    "div",
+    { class: "buttons" },
+    button("Next digit", () => next([..."0123456789"])),
+    button("Next letter", () => next(Object.keys(model.get("letters")))),
+    button("Clear", () => paper.turnTo("")),
+  );
+  const turn = controls.slider({
+    name: "angle",
+    label: "Turn",
+    min: 0,
+    max: 360,
+    step: 5,
+    text: (angle) => `${angle}°`,
+  });
+  const others = button("Draw thirty others", () => controls.set({ seed: model.get("seed") + 1 }));
+
+  controls.onChange(["example", "strokes", "angle"], changed);
+  controls.onChange(["seed"], () => {
+    drawAgain();
+    changed();
+  });
+  drawAgain();
+  update();
+  const papers = html("div", { class: "papers" }, paper.canvas, html("div", {}, seen, name));
+  const sliders = html("div", { class: "controls" }, turn);
+  const input = html("div", { class: "input" }, papers, buttons, sliders);
+  const again = html("div", { class: "buttons" }, others);
+  const output = html("div", {}, live.node, answers.votes, again);
+  el.append(html("div", { class: "desk" }, input, output), answers.summary);
+  return () => controls.end();
+}
+
+export default { render };

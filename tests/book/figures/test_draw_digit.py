@@ -1,0 +1,374 @@
+"""The figure "Draw a digit": the browser computes what PyTorch does, and a hand is answered."""
+
+import base64
+import math
+import re
+
+import pytest
+import safetensors.torch
+import torch
+from playwright.sync_api import Page
+from torch import Tensor
+from torchvision.transforms.functional import InterpolationMode
+from torchvision.transforms.functional import rotate as rotate_image
+from traitlets import TraitError
+
+import bnn_tutorial as bt
+from bnn_tutorial.figures import DrawDigit
+from bnn_tutorial.figures.digit_networks import WEIGHTS_FILE, digit_network
+from bnn_tutorial.figures.handwriting import LETTERS, rasterize
+
+OPEN = """(base64) => {
+  const model = new module.PageModel({weights: {base64}});
+  window.tensors = module.readTensors(model.get("weights"));
+}"""
+CLASSIFY = """([network, images]) =>
+  images.map((image) => module.classify(network, Float32Array.from(image)))"""
+# A drawn network in the order of digit_network's parameters.
+DRAW = """([count, seed]) => module.drawNetworks(tensors, count, seed).map((network) =>
+  network.flatMap(({weight, bias}) => [Array.from(weight), Array.from(bias)]))"""
+
+
+@pytest.fixture
+def mathematics(module) -> Page:
+    """The figure's module, with its ``tensors`` read."""
+    page = module("draw_digit")
+    page.evaluate(OPEN, base64.b64encode(WEIGHTS_FILE.read_bytes()).decode())
+    return page
+
+
+def digits() -> Tensor:
+    """The ten test digits of the figure."""
+    return (
+        torch.frombuffer(bytearray(DrawDigit().digit_pixels), dtype=torch.uint8).view(10, 1, 28, 28)
+        / 255
+    )
+
+
+def flat(images: Tensor) -> list[list[float]]:
+    return images.flatten(1).tolist()
+
+
+def test_weights_are_read_exactly(mathematics):
+    page = mathematics
+    tensors = safetensors.torch.load_file(WEIGHTS_FILE)
+    values = "Object.entries(tensors).map(([name, {values}]) => [name, Array.from(values)])"
+    read = dict(page.evaluate(values))
+    assert read.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(torch.tensor(read[name]), tensor.float().flatten())
+        assert page.evaluate("(name) => tensors[name].shape", name) == list(tensor.shape)
+
+
+def test_probabilities_are_those_of_pytorch(mathematics):
+    page = mathematics
+    images = torch.cat([digits(), DrawDigit.letter_images(), torch.zeros(1, 1, 28, 28)])
+    script = f"([seed, images]) => ({CLASSIFY})([module.drawNetworks(tensors, 1, seed)[0], images])"
+    for seed in (0, 1):
+        network = digit_network()
+        [weights] = page.evaluate(DRAW, [1, seed])
+        with torch.no_grad():
+            for parameter, values in zip(network.parameters(), weights, strict=True):
+                parameter.copy_(torch.tensor(values).view_as(parameter))
+            expected = network(images).softmax(dim=-1)
+        found = torch.tensor(page.evaluate(script, [seed, flat(images)]))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_twin_answers_as_in_pytorch(mathematics):
+    _, twin = DrawDigit.networks()
+    images = torch.cat([digits(), DrawDigit.letter_images()])
+    script = f"(images) => ({CLASSIFY})([module.twinNetwork(tensors), images])"
+    found = torch.tensor(mathematics.evaluate(script, flat(images)))
+    with torch.no_grad():
+        torch.testing.assert_close(found, twin(images).softmax(dim=-1), rtol=1e-4, atol=1e-6)
+
+
+def test_networks_are_drawn_from_the_posterior(mathematics):
+    bayesian, _ = DrawDigit.networks()
+    first, second = mathematics.evaluate(DRAW, [2, 3])
+    parts = [part for layer in bt.bayesian_layers(bayesian) for part in layer.gaussians()]
+    scores = []
+    for part, *draws in zip(parts, first, second, strict=True):
+        std = torch.nn.functional.softplus(part.rho.double())
+        scores += [((torch.tensor(w) - part.mean.flatten()) / std.flatten()) for w in draws]
+    scores = torch.cat(scores).detach().sort().values
+    assert len(scores) == 2 * 32_826
+    # The Kolmogorov-Smirnov distance of as many standard normals is above this once in 1,000 times.
+    normal = torch.special.ndtr(scores)
+    steps = torch.arange(len(scores) + 1) / len(scores)
+    distance = torch.maximum((steps[1:] - normal).max(), (normal - steps[:-1]).max())
+    assert distance < 1.95 / math.sqrt(len(scores))
+    assert mathematics.evaluate(DRAW, [1, 3]) == [first]
+    assert mathematics.evaluate(DRAW, [1, 4]) != [first]
+
+
+def test_entropy_is_split_as_in_the_package(mathematics):
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(30, 5, 10, dtype=torch.float64, generator=generator)
+    answers = logits.softmax(dim=-1)
+    answers[:, -1] = torch.eye(10, dtype=torch.float64)[torch.arange(30) % 3]
+    expected = bt.decompose_entropy(answers)
+    for datum in range(5):
+        found = mathematics.evaluate("module.decomposeEntropy", answers[:, datum].tolist())
+        for part in ("total", "aleatoric", "epistemic"):
+            assert found[part] == pytest.approx(getattr(expected, part)[datum].item(), abs=1e-12)
+
+
+DRAWINGS = {
+    **LETTERS,
+    "dot": [[[0.9, 0.2]]],
+    "small": [[[0.4, 0.4], [0.45, 0.43]], [[0.45, 0.41]]],
+    "scrawl": torch.rand(3, 20, 2, generator=torch.Generator().manual_seed(0)).tolist(),
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("strokes", DRAWINGS.values(), ids=DRAWINGS)
+def test_strokes_become_the_same_image_in_the_browser(module, strokes):
+    found = module("draw_digit").evaluate("(s) => Array.from(module.rasterize(s))", strokes)
+    expected = rasterize(strokes).flatten()
+    assert found == pytest.approx(expected.tolist(), rel=0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["scrawl", *LETTERS])
+def test_drawings_are_prepared_as_mnist_is(name):
+    image = rasterize(DRAWINGS[name])
+    centers = torch.arange(28) + 0.5
+    mass = image.sum()
+    # In the middle, but for what the soft edges of the pen move.
+    assert (image.sum(dim=0) @ centers / mass).item() == pytest.approx(14, abs=0.05)
+    assert (image.sum(dim=1) @ centers / mass).item() == pytest.approx(14, abs=0.05)
+    inked = image > 0.5
+    sides = [inked.any(dim=dim).sum().item() for dim in (0, 1)]
+    assert 19 <= max(sides) <= 21
+
+
+def test_images_are_turned_as_torchvision_turns_them(module):
+    page, image = module("draw_digit"), digits()[6]
+    for angle in (0, 5, 90, 135, 215, 360):
+        script = "([image, angle]) => Array.from(module.rotate(Float32Array.from(image), angle))"
+        found = torch.tensor(page.evaluate(script, [image.flatten().tolist(), angle]))
+        expected = rotate_image(image, float(angle), InterpolationMode.BILINEAR).flatten()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_weights_are_small_enough_for_a_page():
+    assert len(base64.b64encode(WEIGHTS_FILE.read_bytes())) < 500_000
+    assert len(DrawDigit().to_html().encode()) < 500_000
+
+
+def test_half_precision_costs_no_accuracy():
+    test = bt.load_mnist(train=False)
+    likelihood = bt.CategoricalLikelihood()
+    before = {}
+    for network in DrawDigit.networks():
+        draws = 1 if not bt.bayesian_layers(network) else 10
+        before = bt.evaluate(network, test, likelihood, num_samples=draws, seed=0)
+        assert before["accuracy"] > 0.985
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                # Once more an error as large as that of rounding to half precision.
+                error = torch.rand(parameter.shape, generator=generator) - 0.5
+                parameter.mul_(1 + error * torch.finfo(torch.float16).eps)
+        after = bt.evaluate(network, test, likelihood, num_samples=draws, seed=0)
+        assert after["accuracy"] == pytest.approx(before["accuracy"], abs=1 / len(test))
+        assert after["nll"] == pytest.approx(before["nll"], rel=0.01)
+
+
+def test_foreign_images_raise_doubt_more_than_in_the_twin():
+    bayesian, twin = DrawDigit.networks()
+    images = bt.load_mnist(train=False).tensors[0][::10]
+    noise = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    turned = rotate_image(images, 90.0, InterpolationMode.BILINEAR)
+    usual = bt.decompose_entropy(bt.predict(bayesian, images, 30, seed=0).samples.softmax(dim=-1))
+    for foreign in (DrawDigit.letter_images(), turned, noise):
+        draws = bt.predict(bayesian, foreign, 30, seed=0).samples.softmax(dim=-1)
+        [answer] = bt.predict(twin, foreign, 1).samples.softmax(dim=-1)
+        entropy = bt.decompose_entropy(draws)
+        assert entropy.epistemic.mean() > 2 * usual.epistemic.mean()
+        assert entropy.total.mean() > 1.5 * torch.special.entr(answer).sum(dim=-1).mean()
+
+
+def results(page: Page) -> dict:
+    """What the figure tells Python, once it rests."""
+    page.wait_for_timeout(400)
+    names = ("example", "strokes", "angle", "image", "votes", "probabilities", "aleatoric")
+    names += ("epistemic", "twin_probabilities")
+    return {name: page.evaluate("(name) => model.get(name)", name) for name in names}
+
+
+def mouse_draws(page: Page, points: list[tuple[float, float]]) -> None:
+    box = page.locator(".paper").bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+
+
+def test_thirty_networks_quarrel_over_an_x_and_agree_on_a_digit(shown):
+    page = shown(DrawDigit())
+    letter = results(page)
+    assert sum(letter["votes"]) == 30
+    assert max(letter["votes"]) <= 20
+    assert max(letter["probabilities"]) < 0.6
+    assert max(letter["twin_probabilities"]) > 0.9
+    for digit in range(10):
+        page.get_by_role("button", name="Next digit").click()
+        after = results(page)
+        assert after["example"] == str(digit)
+        assert after["votes"][digit] >= 28
+        tiles = page.locator(".tile b").all_inner_texts()
+        assert [tiles.count(str(c)) for c in range(10)] == after["votes"]
+        assert after["epistemic"] < 0.5 * letter["epistemic"]
+    page.get_by_role("button", name="Next letter").click()
+    assert results(page)["example"] == "A"
+
+
+def test_mouse_draws_a_digit_and_is_answered(shown):
+    page = shown(DrawDigit(example=""))
+    mouse_draws(page, [(0.5, 0.15), (0.5, 0.85)])
+    one = results(page)
+    assert one["votes"][1] > 25
+    assert page.locator(".result").inner_text().endswith("say\u00a01")
+    torch.testing.assert_close(
+        torch.tensor(one["image"]), rasterize(one["strokes"]).flatten(), rtol=0, atol=1e-6
+    )
+    page.get_by_role("button", name="Clear").click()
+    assert results(page)["strokes"] == []
+    assert sum(results(page)["image"]) == 0
+    mouse_draws(page, [(0.25, 0.2), (0.75, 0.2), (0.45, 0.9)])
+    assert results(page)["votes"][7] > 25
+    seven = results(page)["twin_probabilities"]
+    mouse_draws(page, [(0.35, 0.55), (0.7, 0.55)])  # a second stroke joins the first
+    assert len(results(page)["strokes"]) == 2
+    assert results(page)["twin_probabilities"] != seven
+
+
+def test_a_letter_can_be_drawn_on_and_a_turned_page_too(shown):
+    page = shown(DrawDigit(example="F", angle=90))
+    # F turned a quarter counterclockwise: its foot, to which the new stroke belongs, lies right.
+    mouse_draws(page, [(0.86, 0.7), (0.86, 0.3)])
+    drawn = results(page)
+    assert drawn["example"] == ""
+    assert drawn["angle"] == 90
+    assert drawn["strokes"][:2] == LETTERS["F"]
+    [first, *_, last] = drawn["strokes"][2]
+    assert first == pytest.approx([0.3, 0.86], abs=0.01)
+    assert last == pytest.approx([0.7, 0.86], abs=0.01)
+
+
+def test_finger_draws_a_digit_and_does_not_scroll(shown):
+    page = shown(DrawDigit(example=""), width=375, height=500, has_touch=True, is_mobile=True)
+    session = page.context.new_cdp_session(page)
+    box = page.locator(".paper").bounding_box()
+    x = box["x"] + box["width"] / 2
+
+    def touch(kind: str, share: float | None = None) -> None:
+        points = [] if share is None else [{"x": x, "y": box["y"] + share * box["height"]}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0.9)
+    for step in range(17):
+        touch("touchMove", 0.9 - 0.05 * step)
+    touch("touchEnd")
+    drawn = results(page)
+    assert drawn["votes"][1] > 25
+    assert page.evaluate("scrollY") == 0
+    assert len(drawn["strokes"]) == 1
+
+
+def test_keyboard_alone_draws_turns_and_chooses(shown):
+    page = shown(DrawDigit(example=""))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "paper"
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    for _ in range(18):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowLeft")  # the pen is up
+    drawn = results(page)
+    assert [y for _, y in drawn["strokes"][0]] == pytest.approx([0.14 + 0.04 * i for i in range(19)])
+    assert drawn["votes"][1] > 25
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert results(page)["example"] == "0"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert results(page)["angle"] == 5
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("model.get('seed')") == 1
+
+
+def test_result_is_said_in_words(shown):
+    page = shown(DrawDigit())
+    page.get_by_role("button", name="Next digit").click()
+    said = page.locator("p[role=status]")
+    page.wait_for_function("document.querySelector('p[role]').textContent.includes('Test')")
+    assert re.match(r"Test digit 0\. Of thirty networks all\ssay\s0\.", said.inner_text())
+    assert page.locator(".votes").get_attribute("aria-label").endswith("all\u00a0say\u00a00")
+
+
+def test_other_draws_vote_otherwise_and_agree_on_average(shown):
+    page = shown(DrawDigit())
+    before = results(page)
+    page.get_by_role("button", name="Draw thirty others").click()
+    after = results(page)
+    assert page.evaluate("model.get('seed')") == 1
+    assert after["votes"] != before["votes"]
+    # Each probability's standard error is at most that of a coin thrown 30 times.
+    assert after["probabilities"] == pytest.approx(
+        before["probabilities"], abs=5 * math.sqrt(2 * 0.25 / 30)
+    )
+    assert after["twin_probabilities"] == before["twin_probabilities"]
+
+
+def test_nothing_runs_at_rest(shown):
+    page = shown(DrawDigit())
+    frames = page.evaluate("""async () => {
+      let count = 0;
+      const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+      await wait(1500);
+      for (const name of ["requestAnimationFrame", "setTimeout", "setInterval"]) {
+        const before = window[name];
+        window[name] = (...rest) => (count++, before.call(window, ...rest));
+      }
+      model.set("angle", 5);
+      const started = count;
+      await wait(1500);
+      const afterMove = count;
+      await wait(500);
+      return [started > 0, count - afterMove];
+    }""")
+    assert frames == [True, 1]  # the wait itself
+
+
+@pytest.mark.parametrize("width", [320, 375, 800])
+def test_it_fits_and_can_be_read_and_hit(shown, width):
+    page = shown(DrawDigit(example="6", angle=75), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sizes = page.evaluate("""[...document.querySelectorAll(".bnn-figure *")]
+      .filter((node) => [...node.childNodes].some((child) => child.nodeType === 3))
+      .map((node) => parseFloat(getComputedStyle(node).fontSize))""")
+    assert min(sizes) >= 12
+    for target in page.locator("button, input").all():
+        assert target.bounding_box()["height"] >= 24
+
+
+def test_python_sets_the_figure_within_its_bounds():
+    figure = DrawDigit(example="K", angle=30)
+    figure.image = [0.5] * 784
+    assert figure.input_image().shape == (1, 1, 28, 28)
+    for wrong in ({"example": "?"}, {"angle": 361}, {"seed": -1}, {"strokes": [[[0.5, 1.5]]]}):
+        [name] = wrong
+        with pytest.raises(TraitError, match=name):
+            DrawDigit(**wrong)
+    with pytest.raises(ValueError, match="image is empty"):
+        DrawDigit().input_image()
