@@ -32,6 +32,15 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder of the programs that build and judge the figures."""
+    folder = ROOT / "node_modules"
+    if not folder.exists():
+        missing("no node_modules: run `npm ci`")
+    return folder
+
+
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def chapter(request: pytest.FixtureRequest) -> Path:
     """Each chapter's notebook in turn."""

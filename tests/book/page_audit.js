@@ -67,18 +67,20 @@
   while (texts.nextNode()) {
     const text = texts.currentNode.data.trim();
     const node = texts.currentNode.parentElement;
-    if (!text || node.closest("script, style, noscript, template, svg") || !visible(node)) continue;
+    if (!text || node.closest("script, style, noscript, template") || !visible(node)) continue;
     // Sphinx quotes the sources where it lists what a search found.
     if (!node.closest("code, pre, #search-results") && /\$\$|\\\(|\\\[|\\begin\{/.test(text))
       found["raw or broken mathematics"].push(text.slice(0, 80));
+    if (node.closest(":disabled")) continue; // WCAG asks for no contrast there
     const style = getComputedStyle(node);
     const behind = background(node);
-    const [r, g, b, a] = rgba(style.color);
+    const colour = node.closest("svg") ? style.fill : style.color;
+    const [r, g, b, a] = rgba(colour);
     const ratio = contrast(over([r, g, b, a * opacity(node)], behind), behind);
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
     if (ratio < (large ? 3 : 4.5))
-      found["too little contrast"].push(`${ratio.toFixed(2)}: ${style.color} on ${behind}: ${name(node)}`);
+      found["too little contrast"].push(`${ratio.toFixed(2)}: ${colour} on ${behind}: ${name(node)}`);
   }
 
   for (const node of document.querySelectorAll(".math:not(:has(mjx-container)), mjx-merror"))

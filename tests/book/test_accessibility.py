@@ -1,9 +1,7 @@
 """Every page of the built site, judged by axe-core: no finding that is serious or critical."""
 
 import pytest
-from conftest import ROOT, missing
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 STILL = "* { animation: none !important; transition: none !important }"
 FIND = """async () => {
   const {violations} = await axe.run(document, {resultTypes: ["violations"]});
@@ -16,9 +14,9 @@ FIND = """async () => {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 375])
-def test_axe_finds_nothing_serious_in_light_and_in_dark(browser, server, page_path, width):
-    if not AXE.exists():
-        missing("no axe-core: run `npm ci`")
+def test_axe_finds_nothing_serious_in_light_and_in_dark(
+    browser, server, page_path, node_modules, width
+):
     findings = []
     with browser.new_context(viewport={"width": width, "height": 900}) as context:
         page = context.new_page()
@@ -28,7 +26,7 @@ def test_axe_finds_nothing_serious_in_light_and_in_dark(browser, server, page_pa
         page.evaluate("() => window.MathJax?.startup?.promise")
         page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
         page.add_style_tag(content=STILL)
-        page.add_script_tag(path=AXE)
+        page.add_script_tag(path=node_modules / "axe-core" / "axe.min.js")
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
             page.wait_for_selector(f"html[data-theme={theme}]")

@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, Figure
 
 IMPORT = """async (source) => {
   const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
   window.module = await import(address);
 }"""
+
+
+@pytest.fixture(params=figures.__all__)
+def cls(request: pytest.FixtureRequest) -> type[Figure]:
+    """Each figure's class in turn."""
+    return getattr(figures, request.param)
 
 
 @pytest.fixture

@@ -1,0 +1,173 @@
+"""What every interactive figure is made of: bundle, still, HTML form and traits."""
+
+import json
+import math
+import os
+import re
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import traitlets
+from bs4 import BeautifulSoup
+
+from bnn_tutorial import figures
+from bnn_tutorial.figures.figure import BUNDLES, FIGURES
+
+LARGEST_BUNDLE = 60_000  # bytes
+CONTROLS = "button, input, select, output, fieldset, summary, [tabindex], [role=slider]"
+# How a page, JupyterLab, VS Code and Colab say that they are dark.
+DARK = {
+    "Sphinx": "document.documentElement.dataset.theme = 'dark'",
+    "JupyterLab": "document.body.dataset.jpThemeLight = 'false'",
+    "VS Code": "document.body.classList.add('vscode-dark')",
+    "Colab": "document.documentElement.setAttribute('theme', 'dark')",
+}
+STATE = """(figure) => [...figure.querySelectorAll("input")]
+  .map((input) => /radio|checkbox/.test(input.type) ? input.checked : input.value)"""
+# What is to be seen and heard of a figure: drawings on a canvas as well.
+LOOK = """(figure) => figure.innerHTML + JSON.stringify([...figure.querySelectorAll("input")]
+  .map((input) => [input.value, input.checked])) +
+  [...figure.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL())"""
+
+
+def ends(trait):
+    """The least and the greatest value of a number, each None where there is none."""
+    found = (getattr(trait, "min", None), getattr(trait, "max", None))
+    return [end if end is not None and math.isfinite(end) else None for end in found]
+
+
+def settings(cls):
+    """The traits with a range, which a reader or Python sets, and two or more values of each."""
+    found = {}
+    for name, trait in cls.class_own_traits(sync=True).items():
+        low, high = ends(trait)
+        if isinstance(trait, traitlets.Bool):
+            found[name] = [False, True]
+        elif isinstance(trait, traitlets.Enum):
+            found[name] = list(trait.values)
+        elif low is not None:
+            found[name] = [low, low + 1 if high is None else high]
+    return found
+
+
+@pytest.fixture(scope="session")
+def fresh_bundles(tmp_path_factory, root, node_modules):
+    """A folder with every bundle, built now."""
+    folder = tmp_path_factory.mktemp("bundles")
+    command = ["npm", "run", "--silent", "figures"]
+    subprocess.run(command, cwd=root, env=os.environ | {"OUT": str(folder)}, check=True)
+    return folder
+
+
+def test_every_module_has_its_class_and_nothing_is_left_over():
+    names = {getattr(figures, name).name for name in figures.__all__}
+    for folder, kind in (("javascript", "js"), ("bundles", "js"), ("stills", "html")):
+        assert {path.stem for path in (FIGURES / folder).glob(f"*.{kind}")} == names
+    assert sorted(figures.__all__) == list(figures.__all__)
+
+
+def test_bundle_is_built_from_the_sources_and_small(cls, fresh_bundles):
+    shipped = (BUNDLES / f"{cls.name}.js").read_bytes()
+    assert shipped == (fresh_bundles / f"{cls.name}.js").read_bytes(), "run `make figures`"
+    assert len(shipped) <= LARGEST_BUNDLE
+
+
+def test_still_shows_the_figure_without_its_controls(cls):
+    text = (FIGURES / "stills" / f"{cls.name}.html").read_text(encoding="utf-8")
+    still = BeautifulSoup(text, "html.parser")
+    pictures = still.select("svg, img")
+    assert pictures
+    assert all(node.get("aria-label") for node in still.select("svg[role=img]"))
+    assert all(
+        node["src"].startswith("data:image/") and node["alt"] for node in still.select("img")
+    )
+    assert still.select(f"{CONTROLS}, script, style, [id], [aria-live], [role=status]") == []
+    # Colours come from the style sheet, which follows the theme.
+    assert re.findall(r"(?:fill|stroke|color)[=:]\s*[\"']?\s*(?:#|rgb)[^;\"']*", text) == []
+
+
+def test_scripts_off_the_still_stands_there_with_a_note(cls, browser, tmp_path):
+    (tmp_path / "page.html").write_text(f"<!doctype html>{cls().to_html()}", encoding="utf-8")
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"file://{tmp_path}/page.html")
+        figure = page.locator(".bnn-figure")
+        assert figure.locator("svg, img").first.is_visible()
+        assert figure.locator("noscript p").is_visible()
+        assert figure.locator(CONTROLS).count() == 0
+
+
+def test_html_form_names_no_address(cls):
+    text = cls().to_html()
+    page = BeautifulSoup(text, "html.parser")
+    addresses = [node[key] for key in ("src", "href") for node in page.select(f"[{key}]")]
+    assert [address[:99] for address in addresses if not address.startswith("data:")] == []
+    assert not re.search(r"url\(|@import", "".join(map(str, page.select("style"))))
+    assert len(page.select("script")) == 2, "what it holds ends a script"
+
+
+def test_two_on_one_page_leave_each_other_alone(cls, shown):
+    page = shown(SimpleNamespace(to_html=lambda: cls().to_html() + cls().to_html()))
+    page.wait_for_function("document.querySelectorAll('.bnn-figure[data-ready]').length === 2")
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(({id}) => id)")
+    assert len(ids) == len(set(ids))
+    first, second = page.query_selector_all(".bnn-figure")
+    before = second.evaluate(STATE)
+    page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
+    for slider in first.query_selector_all("input[type=range]:visible"):
+        slider.press("ArrowRight")
+    for switch in first.query_selector_all("input:is([type=radio], [type=checkbox]):visible"):
+        switch.click()
+    assert first.evaluate(STATE) != before
+    assert second.evaluate(STATE) == before
+
+
+def test_traits_are_explained_and_refuse_what_they_must(cls):
+    own = cls.class_own_traits(sync=True)
+    assert own
+    for name, trait in own.items():
+        assert trait.help, f"{name} has no help"
+        low, high = ends(trait)
+        wrong = [object()]
+        wrong += [] if low is None else [low - 1]
+        wrong += [] if high is None else [high + 1]
+        if isinstance(trait, traitlets.Enum):
+            wrong += ["another"]
+        for value in wrong:
+            with pytest.raises(traitlets.TraitError, match=name):
+                cls().set_trait(name, value)
+
+
+def test_traits_survive_json(cls):
+    before = {name: value for name, value in cls().settings().items() if type(value) is not bytes}
+    read_only = {name for name, trait in cls.class_own_traits().items() if trait.read_only}
+    after = json.loads(json.dumps(before))
+    assert after == before
+    copy = cls(**{name: value for name, value in after.items() if name not in read_only})
+    assert copy.settings() == cls().settings()
+
+
+def test_no_setting_is_dead(cls, shown):
+    page = shown(cls(), reduced_motion="reduce")
+    figure = page.query_selector(".bnn-figure")
+    for name, values in settings(cls).items():
+        value = page.evaluate("(name) => model.get(name)", name)
+        before = figure.evaluate(LOOK)
+        other = next(other for other in values if other != value)
+        page.evaluate("([name, value]) => model.set(name, value)", [name, other])
+        page.wait_for_timeout(50)
+        assert figure.evaluate(LOOK) != before, f"{name}={other!r} shows nothing"
+        page.evaluate("([name, value]) => model.set(name, value)", [name, value])
+
+
+@pytest.mark.parametrize("host", DARK)
+def test_colours_follow_the_theme(cls, shown, host):
+    page = shown(cls())
+    colour = "getComputedStyle(document.querySelector('.bnn-figure')).color"
+    light = page.evaluate(colour)
+    page.evaluate(DARK[host])
+    dark = page.evaluate(colour)
+    brightness = [sum(map(int, re.findall(r"\d+", text)[:3])) / 765 for text in (light, dark)]
+    assert brightness[0] < 0.2
+    assert brightness[1] > 0.8
