@@ -1,0 +1,149 @@
+// What the figure TwoGaussians draws: a density with its two handles, and the integrand of a KL
+// divergence as areas.
+
+import { html, numberText } from "../shared/controls.js";
+import { linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
+
+/** The places on the x axis at which curves are drawn. */
+export const X = Float64Array.from({ length: 281 }, (_, i) => -7 + i / 20);
+
+export const X_AXIS = { domain: [-7, 7], ticks: 7 };
+export const BOUNDS = { mean: { min: -5, max: 5, step: 0.1 }, std: { min: 0.2, max: 4, step: 0.05 } };
+export const QUANTITIES = { mean: "Mean", std: "Standard deviation" };
+
+/** Return the closed path between zero and the curve through `values`. */
+const underPath = (plot, values) =>
+  `${linePath(plot, X, values)}V${plot.y(0).toFixed(1)}H${plot.x(X[0]).toFixed(1)}Z`;
+
+/** Write nats with the decimals that fit the `largest` number beside it. */
+export const natsText = (value, largest = value) =>
+  value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0);
+
+/** Return a small picture of a curve or an area, for a legend or a sum. */
+export const swatch = (path, name) =>
+  svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, svg("path", { d: path, class: name }));
+
+const AREA_SWATCHES = {
+  positive: "M1,1h24v12h-24Z",
+  negative: [3, 8, 13, 18, 23].map((x) => `M${x},1v12`).join(""),
+};
+
+/** A density with a handle at its peak and one a standard deviation to the right of it. */
+export class Density {
+  /** `get()` returns `{ mean, std }`, and `change(quantity, value)` is the reader's wish. */
+  constructor(name, plot, { get, change }) {
+    Object.assign(this, { name, plot, get });
+    this.area = svg("path", { class: `under ${name}` });
+    this.curve = svg("path", { class: `curve ${name}` });
+    this.bracket = svg("path", { class: `bracket ${name}` });
+    this.letter = svg("text", { class: "middle name" }, name);
+    const knobs = {
+      mean: svg("circle", { r: 7, class: `knob ${name}` }),
+      std: svg("path", { d: "M-9,0L0,-9L9,0L0,9Z", class: `knob ${name}` }),
+    };
+    this.handles = Object.fromEntries(
+      Object.entries(knobs).map(([quantity, knob]) => {
+        const reach = svg("circle", { r: 15, class: "reach" });
+        const { min, max, step } = BOUNDS[quantity];
+        const handle = svg("g", {
+          role: "slider",
+          "data-trait": `${name}_${quantity}`,
+          "aria-label": `${QUANTITIES[quantity]} of ${name}, on the plot`,
+          "aria-valuemin": min,
+          "aria-valuemax": max,
+        });
+        handle.append(reach, knob);
+        const origin = () => (quantity === "mean" ? 0 : get().mean);
+        movable(handle, plot, {
+          from: () => ({ x: origin() + get()[quantity], y: 0 }),
+          move: ({ x }) => change(quantity, x - origin()),
+          step: { x: step, y: 0 },
+        });
+        return [quantity, handle];
+      }),
+    );
+  }
+
+  /** The parts that lie over the curves. */
+  get marks() {
+    return [this.bracket, this.letter, this.handles.mean, this.handles.std];
+  }
+
+  /** Draw the curve through `values`, and the handles unless it is `fixed`. */
+  draw(values, fixed) {
+    const { plot, name, handles, letter } = this;
+    setAttributes(this.area, { d: underPath(plot, values) });
+    setAttributes(this.curve, { d: linePath(plot, X, values) });
+    for (const mark of this.marks) setAttributes(mark, { display: fixed ? "none" : null });
+    if (fixed) return;
+    const { mean, std } = this.get();
+    const peak = 1 / (std * Math.sqrt(2 * Math.PI));
+    const [x, y] = [plot.x(mean), plot.y(peak)];
+    const shoulder = {
+      x: Math.min(plot.x(mean + std), plot.x.range[1]),
+      y: plot.y(peak * Math.exp(-0.5)),
+    };
+    setAttributes(handles.mean, { transform: `translate(${x} ${y})` });
+    setAttributes(handles.std, { transform: `translate(${shoulder.x} ${shoulder.y})` });
+    for (const [quantity, value] of Object.entries({ mean, std }))
+      setAttributes(handles[quantity], {
+        "aria-valuenow": value,
+        "aria-valuetext": numberText(value),
+      });
+    setAttributes(this.bracket, { d: `M${x},${shoulder.y}H${shoulder.x}` });
+    // On different sides, so that both can be read where the densities agree.
+    setAttributes(letter, { x: x + (name === "q" ? -17 : 17), y: y + 1 });
+  }
+}
+
+/** The integrand of one KL divergence, and above it the sum that its areas make. */
+export class Integrand {
+  constructor(direction, { name, integrand, xLabel }) {
+    Object.assign(this, { direction, name });
+    this.values = X.map(() => 0);
+    this.sum = html("p", { class: "sum" });
+    this.plot = new Plot({
+      label: `The integrand ${integrand}: its area above zero less the area below is ${name}`,
+      x: { ...X_AXIS, label: xLabel },
+      y: { domain: [0, 1], label: integrand, ticks: 3 },
+      height: xLabel ? 142 : 124,
+      margin: { top: 4, bottom: xLabel ? 40 : 22 },
+      draw: () => this.#draw(),
+    });
+    this.shapes = ["positive", "negative", "outline"].map((part) =>
+      svg("path", { class: `${part} ${direction}` }),
+    );
+    this.plot.layer("areas").append(...this.shapes);
+    this.node = html("div", {}, this.sum, this.plot.svg);
+  }
+
+  /** Draw these values at X and write the sum of their areas. */
+  show(values, domain, { positive, negative }, nats) {
+    const area = (sign) => swatch(AREA_SWATCHES[sign], `${sign} ${this.direction}`);
+    this.sum.replaceChildren(
+      `${this.name} = `,
+      area("positive"),
+      ` ${natsText(positive)} − `,
+      area("negative"),
+      ` ${natsText(negative, positive)} = `,
+      html("b", {}, `${natsText(nats, positive)} nats`),
+    );
+    this.values = values;
+    this.plot.setDomain("y", domain);
+    this.plot.redraw();
+  }
+
+  #draw() {
+    const { plot, values } = this;
+    const [positive, negative, outline] = this.shapes;
+    const above = values.map((value) => Math.max(value, 0));
+    setAttributes(positive, { d: underPath(plot, above) });
+    const stride = Math.max(1, Math.round(5 / (plot.x(X[1]) - plot.x(X[0]))));
+    const depth = (i) => plot.y(Math.min(values[i], 0)) - plot.y(0);
+    let hatching = "";
+    for (let i = 0; i < X.length; i += stride)
+      if (depth(i) > 0.5) hatching += `M${plot.x(X[i]).toFixed(1)},${plot.y(0).toFixed(1)}v${depth(i).toFixed(1)}`;
+    setAttributes(negative, { d: hatching });
+    setAttributes(outline, { d: linePath(plot, X, values) });
+  }
+}
