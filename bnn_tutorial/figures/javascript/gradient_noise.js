@@ -161,7 +161,7 @@ function render({ model, el }) {
     const [weight, all] = [pathwise, score].map((variance) => numberText(variance / local, 2));
     return (
       `${drawn} Draws to average for the precision of one local draw: ` +
-      `${weight} of pathwise, weight; ${all} of the score function.`
+      `weight ${weight}, score function ${all}.`
     );
   };
 

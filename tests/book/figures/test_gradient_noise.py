@@ -243,7 +243,7 @@ def test_used_by_touch_on_a_phone(shown):
     page.get_by_label("baseline").tap()
     page.get_by_role("button", name="1 draw", exact=True).tap()
     assert setting(page, "baseline", "draws") == [True, 1001]
-    targets = page.locator("button, .slider input, .toggle").all()
+    targets = page.locator("button, .slider input, .check").all()
     assert min(target.bounding_box()["height"] for target in targets) >= 24
 
 

@@ -140,7 +140,8 @@ export class Controls {
     const show = () => (input.checked = this.#model.get(name));
     this.onChange([name], show);
     show();
-    return html("label", { class: `control toggle ${className}` }, input, html("span", {}, label));
+    // Not "toggle": Sphinx folds away what has that class.
+    return html("label", { class: `control check ${className}` }, input, html("span", {}, label));
   }
 
   /**
