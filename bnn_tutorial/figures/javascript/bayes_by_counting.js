@@ -73,7 +73,7 @@ const GROUPS = [
 /** Return one mark, to stand in a line of text. */
 function mark({ name, shape }) {
   const path = svg("path", { d: `M0 0${shape}`, class: name });
-  return svg("svg", { class: "mark", viewBox: "-.5 -.5 1 1", "aria-hidden": "true" }, path);
+  return svg("svg", { class: "person", viewBox: "-.5 -.5 1 1", "aria-hidden": "true" }, path);
 }
 
 /** Return a panel; `show(counts, description)` puts so many marks of each group there. */
