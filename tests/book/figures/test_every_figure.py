@@ -16,12 +16,12 @@ from bnn_tutorial.figures.figure import BUNDLES, FIGURES
 
 LARGEST_BUNDLE = 60_000  # bytes
 CONTROLS = "button, input, select, output, fieldset, summary, [tabindex], [role=slider]"
-# How a page, JupyterLab, VS Code and Colab say that they are dark.
-DARK = {
-    "Sphinx": "document.documentElement.dataset.theme = 'dark'",
-    "JupyterLab": "document.body.dataset.jpThemeLight = 'false'",
-    "VS Code": "document.body.classList.add('vscode-dark')",
-    "Colab": "document.documentElement.setAttribute('theme', 'dark')",
+# How a page, JupyterLab, VS Code and Colab say that they are dark, and that they are light.
+THEMES = {
+    "Sphinx": [f"document.documentElement.dataset.theme = '{x}'" for x in ("dark", "light")],
+    "JupyterLab": [f"document.body.dataset.jpThemeLight = '{x}'" for x in ("false", "true")],
+    "VS Code": [f"document.body.className = 'vscode-{x}'" for x in ("dark", "light")],
+    "Colab": [f"document.documentElement.setAttribute('theme', '{x}')" for x in ("dark", "")],
 }
 STATE = """(figure) => [...figure.querySelectorAll("input")]
   .map((input) => /radio|checkbox/.test(input.type) ? input.checked : input.value)"""
@@ -161,13 +161,16 @@ def test_no_setting_is_dead(cls, shown):
         page.evaluate("([name, value]) => model.set(name, value)", [name, value])
 
 
-@pytest.mark.parametrize("host", DARK)
-def test_colours_follow_the_theme(cls, shown, host):
+def test_colours_follow_the_theme_of_every_host(cls, shown):
     page = shown(cls())
-    colour = "getComputedStyle(document.querySelector('.bnn-figure')).color"
-    light = page.evaluate(colour)
-    page.evaluate(DARK[host])
-    dark = page.evaluate(colour)
-    brightness = [sum(map(int, re.findall(r"\d+", text)[:3])) / 765 for text in (light, dark)]
-    assert brightness[0] < 0.2
-    assert brightness[1] > 0.8
+
+    def brightness():
+        colour = page.evaluate("getComputedStyle(document.querySelector('.bnn-figure')).color")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / 765
+
+    assert brightness() < 0.2
+    for host, (dark, light) in THEMES.items():
+        page.evaluate(dark)
+        assert brightness() > 0.8, host
+        page.evaluate(light)
+        assert brightness() < 0.2, host
