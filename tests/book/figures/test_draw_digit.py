@@ -228,6 +228,20 @@ def test_thirty_networks_quarrel_over_an_x_and_agree_on_a_digit(shown):
     assert results(page)["example"] == "A"
 
 
+def test_chapter_promises_what_the_page_shows(shown):
+    page = shown(DrawDigit(example="H"))
+    assert results(page)["votes"][4] == 30
+    page.evaluate("model.set('example', '6'); model.set('angle', 90)")
+    on_its_side = results(page)
+    assert sum(votes > 0 for votes in on_its_side["votes"]) >= 4
+    assert max(on_its_side["twin_probabilities"]) > 0.9
+    page.get_by_role("button", name="Clear").click()
+    blank = results(page)
+    assert blank["aleatoric"] > 2.2
+    assert blank["epistemic"] < 0.02 * blank["aleatoric"]
+    assert max(blank["twin_probabilities"]) < 0.2
+
+
 def test_mouse_draws_a_digit_and_is_answered(shown):
     page = shown(DrawDigit(example=""))
     mouse_draws(page, [(0.5, 0.15), (0.5, 0.85)])
@@ -293,7 +307,9 @@ def test_keyboard_alone_draws_turns_and_chooses(shown):
     page.keyboard.press("Space")
     page.keyboard.press("ArrowLeft")  # the pen is up
     drawn = results(page)
-    assert [y for _, y in drawn["strokes"][0]] == pytest.approx([0.14 + 0.04 * i for i in range(19)])
+    assert [y for _, y in drawn["strokes"][0]] == pytest.approx(
+        [0.14 + 0.04 * i for i in range(19)]
+    )
     assert drawn["votes"][1] > 25
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
