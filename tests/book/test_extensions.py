@@ -147,3 +147,12 @@ def test_executed_notebooks_are_dropped_when_the_package_changes(extension, tmp_
     (package / "layers_2.py" if changed == "new" else tmp_path / changed).write_text("2")
     assert cache() != first
     assert not first.exists()
+
+
+def test_page_holds_an_interactive_figure_once(build, tmp_path):
+    result = build("from bnn_tutorial import figures\nfigures.BayesByCounting()")
+    assert result.returncode == 0, result.stderr
+    page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
+    kinds = [script.get("type", "") for script in page.select("script")]
+    assert kinds.count("application/json") == 1
+    assert not [kind for kind in kinds if "widget" in kind]
