@@ -95,6 +95,10 @@ class PosteriorPlayground(Figure):
         None, allow_none=True, help="share of held-out points outside the epistemic band"
     ).tag(sync=True)
 
+    curve_outside_epistemic = traitlets.Float(
+        None, allow_none=True, help="share of places where the true curve is outside that band"
+    ).tag(sync=True)
+
     @traitlets.default("points")
     def _default_points(self) -> list[list[float]]:
         return _data()

@@ -1,6 +1,6 @@
-// The posterior playground: a Bayesian network that trains in the browser while the reader moves its
-// settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on a page
-// of its own. The mathematics is in playground/network.js, training.js and references.js.
+// The posterior playground: a Bayesian network that trains in the browser while the reader moves
+// its settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on
+// a page of its own. The mathematics is in playground/network.js, training.js and references.js.
 
 import {
   Controls,
@@ -11,8 +11,8 @@ import {
   prefersStill,
 } from "./shared/controls.js";
 import { PageModel } from "./shared/page_model.js";
-import { shareByAddress } from "./playground/address.js";
-import { createAudit } from "./playground/audit.js";
+import { copyLink, shareByAddress } from "./playground/address.js";
+import { auditText, createAudit } from "./playground/audit.js";
 import { BandPlot, GRID } from "./playground/band_plot.js";
 import { DataEditor } from "./playground/data_editor.js";
 import { klSlider } from "./playground/kl_slider.js";
@@ -23,7 +23,7 @@ import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/r
 import { Session } from "./playground/session.js";
 
 export { decodeState, encodeState } from "./playground/address.js";
-export { heldOut } from "./playground/audit.js";
+export { createAudit, heldOut } from "./playground/audit.js";
 export { klConventions } from "./playground/kl_conventions.js";
 export * from "./playground/limits.js";
 export * from "./playground/network.js";
@@ -35,6 +35,7 @@ export { PageModel } from "./shared/page_model.js";
 
 const TRAINING_MILLISECONDS = 8; // of a frame's 16
 const REPORT_EVERY = 250; // milliseconds, for numbers
+const OVERLAY_EVERY = 100; // milliseconds, for the bands of overlays
 const STILL_EVERY = 3000; // between two pictures, for those who want no motion
 const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
@@ -110,6 +111,7 @@ class Playground {
       overlays: { dropout: model.get("show_dropout"), ensemble: model.get("show_ensemble") },
     };
     this.#process = null;
+    this.overlaid = null;
   }
 
   /** Answer a change of setting or data: at once as the network is, then by training on. */
@@ -141,19 +143,18 @@ class Playground {
   }
 
   #showSteps(training) {
-    const state = training ? "training" : this.session.resting ? "settled" : "paused";
+    const state = training ? "training" : this.session.resting ? "at rest" : "paused";
     this.stepText.textContent = `${state}, ${numberText(this.session.steps, 6)} steps`;
   }
 
   /** Draw the picture as the networks are now. */
   draw() {
     const { model, session, problem } = this;
-    const { network, ensemble, dropout } = session;
     const { settings, data } = problem;
     const shows = (name) => model.get(`show_${name}`);
     if (shows("gaussian_process")) this.#process ??= gaussianProcess(data, GRID, settings);
     this.picture.show({
-      ...exactMoments(network, GRID),
+      ...exactMoments(session.network, GRID),
       noiseSigma: settings.noiseSigma,
       show: {
         epistemic: shows("epistemic"),
@@ -161,14 +162,27 @@ class Playground {
         functions: shows("functions"),
         truth: shows("truth"),
       },
-      functions: shows("functions") ? drawFunctions(network, GRID, FUNCTIONS) : [],
+      functions: shows("functions") ? drawFunctions(session.network, GRID, FUNCTIONS) : [],
       overlays: {
         gaussian_process: shows("gaussian_process") && this.#process,
-        dropout: shows("dropout") && dropoutMoments(dropout, GRID, PASSES),
-        ensemble: shows("ensemble") && ensembleMoments(ensemble, GRID),
+        ...this.#overlays(),
       },
     });
     this.drawn = performance.now();
+  }
+
+  /** Return the moments of the overlays that train, worked out a few times a second. */
+  #overlays() {
+    const { session, problem } = this;
+    if (session.resting || !(performance.now() - this.overlaid < OVERLAY_EVERY)) {
+      const { dropout, ensemble } = problem.overlays;
+      this.overlays = {
+        dropout: dropout && dropoutMoments(session.dropout, GRID, PASSES),
+        ensemble: ensemble && ensembleMoments(session.ensemble, GRID),
+      };
+      this.overlaid = performance.now();
+    }
+    return this.overlays;
   }
 
   /** Audit, show the numbers, and hand them to Python. */
@@ -178,15 +192,7 @@ class Playground {
     const audit = this.audit(session.network, problem.settings.noiseSigma);
     this.picture.showOutsiders(audit.outsiders);
     this.losses.show(session.history, session.now);
-    const share = ({ outside, total, share }) =>
-      `${outside.toLocaleString("en")} of ${total.toLocaleString("en")} (${(100 * share).toFixed(2)} %)`;
-    const nominal = `${(100 * audit.total.nominal).toFixed(2)} %`;
-    this.result.show([
-      "Held-out points outside the total band: ",
-      html("b", {}, share(audit.total)),
-      `; a right one leaves ${nominal}. Outside the epistemic band: ${share(audit.epistemic)}, `,
-      "which promises the curve, not the points.",
-    ]);
+    this.result.show(auditText(audit));
     this.#showSteps(this.model.get("running") && !session.resting);
     this.controls.set({
       steps: session.steps,
@@ -195,6 +201,7 @@ class Playground {
       kl: session.now.kl,
       outside_total: audit.total.share,
       outside_epistemic: audit.epistemic.share,
+      curve_outside_epistemic: audit.curve.share,
     });
     this.reported = performance.now();
   }
@@ -292,24 +299,6 @@ class Playground {
     );
     if (this.address) el.append(copyLink(this.address));
   }
-}
-
-/** Return a button that copies the page's address, and shows it where copying is not allowed. */
-function copyLink(address) {
-  const link = html("input", { type: "text", readOnly: true, hidden: true });
-  link.setAttribute("aria-label", "Link to this setting");
-  const copy = button("Copy a link to this setting", async () => {
-    address.write();
-    link.value = location.href;
-    try {
-      await navigator.clipboard.writeText(location.href);
-      copy.textContent = "Copied";
-    } catch {
-      link.hidden = false;
-      link.select();
-    }
-  });
-  return html("div", { class: "buttons share", "aria-live": "polite" }, copy, link);
 }
 
 function render({ model, el }) {

@@ -1,6 +1,7 @@
 // The playground's state in the page's address, so that a setting can be shared by its link:
 // #KEY?kl=0.1&prior=2 holds what differs from the figure's own settings, and nothing else.
 
+import { button, html } from "../shared/controls.js";
 import { clamp, MOST_POINTS, pointAt, RANGES, SMALLEST_GAP, X_DOMAIN } from "./limits.js";
 import { ESTIMATORS } from "./training.js";
 
@@ -21,13 +22,7 @@ const SWITCHES = [
 ];
 
 /** The traits that an address holds. */
-export const SHARED = [
-  ...Object.values(NUMBERS),
-  ...SWITCHES,
-  "estimator",
-  "points",
-  "gap",
-];
+const SHARED = [...Object.values(NUMBERS), ...SWITCHES, "estimator", "points", "gap"];
 
 const numbers = (text) => (text ? text.split("_").map(Number) : []);
 const key = (point) => point.join("_");
@@ -93,7 +88,8 @@ export function shareByAddress(controls, model, name) {
   const write = () => {
     const text = encodeState(stateOf(), defaults);
     if (!text && !location.hash.startsWith(prefix)) return;
-    history.replaceState(history.state, "", text ? prefix + text : location.pathname + location.search);
+    const here = location.pathname + location.search;
+    history.replaceState(history.state, "", text ? prefix + text : here);
   };
   read();
   let timer = null;
@@ -105,4 +101,22 @@ export function shareByAddress(controls, model, name) {
     clearTimeout(timer);
   });
   return { write };
+}
+
+/** Return a button that copies the page's address, and shows it where copying is not allowed. */
+export function copyLink(address) {
+  const link = html("input", { type: "text", readOnly: true, hidden: true });
+  link.setAttribute("aria-label", "Link to this setting");
+  const copy = button("Copy a link to this setting", async () => {
+    address.write();
+    link.value = location.href;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      copy.textContent = "Copied";
+    } catch {
+      link.hidden = false;
+      link.select();
+    }
+  });
+  return html("div", { class: "buttons share", "aria-live": "polite" }, copy, link);
 }

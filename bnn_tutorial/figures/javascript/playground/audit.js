@@ -1,5 +1,6 @@
 // The playground's audit: new observations of the true curve, and which of them a band leaves out.
 
+import { html } from "../shared/controls.js";
 import { randomNormal } from "../shared/gaussian.js";
 import { auditBand, exactMoments } from "./network.js";
 
@@ -12,7 +13,7 @@ const SEED = 2026;
 /** Return the chapter's curve, x⁵ - 10x. */
 export const truth = (x) => x ** 5 - 10 * x;
 
-/** Return the held-out inputs on [-1.5, 1.5], and ten targets for each of them, one after the other. */
+/** Return held-out inputs on [-1.5, 1.5], and ten targets for each of them, one after the other. */
 export function heldOut() {
   const normal = randomNormal(SEED);
   const x = Float64Array.from({ length: POSITIONS }, (_, i) =>
@@ -25,13 +26,16 @@ export function heldOut() {
 /**
  * Return a function from a network and its noise to the audit of its 3-sigma bands.
  *
- * Its `total` and `epistemic` are those of `auditBand`; `outsiders` are the points outside the
- * total band, as { x, y }.
+ * `total` counts the held-out points outside the total band, which promises them; `epistemic`
+ * those outside the epistemic band, which does not; `curve` the places where the true curve, which
+ * it does promise, lies outside it. Each is one of `auditBand`. `outsiders` are the points outside
+ * the total band, as { x, y }.
  */
 export function createAudit() {
   const { x, y } = heldOut();
   const mean = new Float64Array(y.length);
   const std = new Float64Array(y.length);
+  const curve = x.map(truth);
   return (network, noiseSigma) => {
     const moments = exactMoments(network, x);
     for (let n = 0; n < y.length; n++) {
@@ -45,7 +49,22 @@ export function createAudit() {
     return {
       total: auditBand(y, { mean, std }, { noiseSigma, k: 3 }),
       epistemic: auditBand(y, { mean, std }, { noiseSigma: 0, k: 3 }),
+      curve: auditBand(curve, moments, { noiseSigma: 0, k: 3 }),
       outsiders,
     };
   };
+}
+
+/** Return the audit in words. */
+export function auditText({ total, epistemic, curve }) {
+  const count = ({ outside, total: all }) =>
+    `${outside.toLocaleString("en")} of ${all.toLocaleString("en")}`;
+  const percent = (share) => `${(100 * share).toFixed(2)} %`;
+  return [
+    "Total band: ",
+    html("b", {}, `${count(total)} held-out points outside, ${percent(total.share)}`),
+    ` (nominal: ${percent(total.nominal)}). Epistemic band: `,
+    html("b", {}, `true curve outside at ${count(curve)} places`),
+    `; so are ${percent(epistemic.share)} of the points, which it does not promise to hold.`,
+  ];
 }

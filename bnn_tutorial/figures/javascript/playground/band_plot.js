@@ -1,5 +1,5 @@
-// The playground's picture: the mean, its two 3-sigma bands, functions drawn from the posterior, and
-// other methods' bands as dashed lines over it.
+// The playground's picture: the mean, its two 3-sigma bands, functions drawn from the posterior,
+// and other methods' bands as dashed lines over it.
 
 import { html } from "../shared/controls.js";
 import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
@@ -85,8 +85,9 @@ export class BandPlot {
   }
 
   /**
-   * Show what `content` holds and nothing else: `bayesian` { mean, std, noiseSigma, epistemic, total,
-   * functions, truth }, and by overlay { mean, std }; the outsiders stay as `showOutsiders` left them.
+   * Show `content`: the network's { mean, std } on the grid and its noiseSigma; `show`, what of its
+   * epistemic and total band, functions and truth is wanted; the drawn functions; and by the name
+   * of an overlay { mean, std }. The outsiders stay as `showOutsiders` left them.
    */
   show(content) {
     this.#content = content;

@@ -2,17 +2,37 @@
 // finger or keys. The data are the traits `points` and `gap`.
 
 import { button, html } from "../shared/controls.js";
-import { movable, setAttributes, svg, tickText } from "../shared/plot.js";
-import { clamp, MOST_POINTS, outsideGap, pointAt, SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
+import { setAttributes, svg, tickText } from "../shared/plot.js";
+import { Gap } from "./gap.js";
+import {
+  clamp,
+  MOST_POINTS,
+  outsideGap,
+  pointAt,
+  SMALLEST_GAP,
+  X_DOMAIN,
+  Y_DOMAIN,
+} from "./limits.js";
 
 const TOOLS = [
-  { value: "edit", label: "Add or move" },
-  { value: "erase", label: "Erase" },
-  { value: "gap", label: "Cut a gap" },
+  {
+    value: "edit",
+    label: "Add or move",
+    hint:
+      "Click the plot to add a point, drag a point to move it, double-click it to remove it. By " +
+      "keys: Tab to a point, arrows move it, Page Down goes to the next, Delete removes it.",
+  },
+  { value: "erase", label: "Erase", hint: "Click points to remove them, or drag over them." },
+  {
+    value: "gap",
+    label: "Cut a gap",
+    hint: "Drag across the plot: the points between don't train. Move the gap by its edges.",
+  },
 ];
 const STEP = { x: 0.05, y: 0.5 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 const REACH = { mouse: 12, touch: 20, pen: 14 }; // of a pointer, in pixels
+const TAP = 8; // pixels that a tap may move
 const FIRST_GAP = [-0.75, 0.75];
 const MOST_UNDO = 100;
 
@@ -24,7 +44,9 @@ export class DataEditor {
   #undo = [];
   #nodes = [];
   #current = 0; // the point that the Tab key reaches
-  #gesture = null;
+  #gesture = null; // of the pointer, while it is down
+  #lastGesture = null;
+  #grips = [null, null]; // the points that the last two presses took
   #tool = "edit";
 
   /** @param {object[]} original the points and the gap that "Reset data" brings back */
@@ -33,7 +55,10 @@ export class DataEditor {
     this.#controls = controls;
     this.#model = model;
     this.#original = original;
-    this.#makeGap();
+    this.gap = new Gap(plot, {
+      get: () => this.#gap,
+      set: (gap, gesture) => this.#change({ gap }, gesture),
+    });
     this.layer = plot.layer("data");
     this.toolbar = this.#makeToolbar();
     controls.onChange(["points", "gap"], () => this.draw());
@@ -53,22 +78,23 @@ export class DataEditor {
     const points = this.#points;
     const gap = this.#gap;
     while (this.#nodes.length > points.length) this.#nodes.pop().remove();
-    while (this.#nodes.length < points.length) this.#nodes.push(this.#makeNode(this.#nodes.length));
+    for (let i = this.#nodes.length; i < points.length; i++) this.#nodes.push(this.#makeNode(i));
     this.#current = clamp(this.#current, [0, Math.max(points.length - 1, 0)]);
     const used = new Set(outsideGap(points, gap));
     points.forEach((point, i) => {
       const [x, y] = point;
-      const unused = used.has(point) ? "" : " unused";
+      const isUsed = used.has(point);
+      const place = `x ${tickText(x, 0.01)}, y ${tickText(y, 0.01)}`;
       setAttributes(this.#nodes[i], {
         transform: `translate(${this.#plot.x(x).toFixed(1)} ${this.#plot.y(y).toFixed(1)})`,
-        class: `handle point${unused}`,
+        class: isUsed ? "handle point" : "handle point unused",
         tabindex: i === this.#current ? 0 : -1,
         "aria-label": `Data point ${i + 1} of ${points.length}`,
         "aria-valuenow": y,
-        "aria-valuetext": `x ${tickText(x, 0.01)}, y ${tickText(y, 0.01)}${unused && ", in the gap"}`,
+        "aria-valuetext": isUsed ? place : `${place}, in the gap`,
       });
     });
-    this.#drawGap(gap);
+    this.gap.draw(gap);
     this.gapButton.textContent = gap.length ? "Close the gap" : "Cut a gap in the middle";
     this.undoButton.disabled = !this.#undo.length;
   }
@@ -80,16 +106,17 @@ export class DataEditor {
       input.addEventListener("change", () => this.#choose(value));
       return html("label", {}, input, html("span", {}, label));
     });
-    this.gapButton = button("", () =>
-      this.#change({ gap: this.#gap.length ? [] : FIRST_GAP }));
+    this.gapButton = button("", () => this.#change({ gap: this.#gap.length ? [] : FIRST_GAP }));
     this.undoButton = button("Undo", () => {
+      this.#lastGesture = null;
       this.#controls.set(this.#undo.pop());
-      this.draw();
     });
+    this.hint = html("p", { class: "hint" });
     return html(
       "div",
       { class: "data-tools live" },
       html("fieldset", { class: "control choice" }, html("legend", {}, "On the plot"), ...tools),
+      this.hint,
       html(
         "div",
         { class: "buttons" },
@@ -104,18 +131,17 @@ export class DataEditor {
   #choose(tool) {
     this.#tool = tool;
     this.#plot.svg.dataset.tool = tool;
+    this.hint.textContent = TOOLS.find(({ value }) => value === tool).hint;
   }
 
-  /** Remember how the data are, for Undo. */
-  #remember() {
-    this.#undo.push({ points: this.#points, gap: this.#gap });
+  /** Set points or gap; the changes of one `gesture` are one entry of Undo. */
+  #change(values, gesture = {}) {
+    const before = { points: this.#points, gap: this.#gap };
+    if (Object.entries(values).every(([name, value]) => before[name] === value)) return;
+    if (gesture !== this.#lastGesture) this.#undo.push(before);
     if (this.#undo.length > MOST_UNDO) this.#undo.shift();
-  }
-
-  #change(values) {
-    this.#remember();
+    this.#lastGesture = gesture;
     this.#controls.set(values);
-    this.draw();
   }
 
   #add(point) {
@@ -137,8 +163,8 @@ export class DataEditor {
     return this.#points.map((other, i) => (i === index ? point : other));
   }
 
-  #without(indices) {
-    return this.#points.filter((_, i) => !indices.includes(i));
+  #without(index) {
+    return this.#points.filter((_, i) => i !== index);
   }
 
   #makeNode(index) {
@@ -172,9 +198,9 @@ export class DataEditor {
       const times = event.shiftKey ? 10 : 1;
       const [x, y] = points[index];
       const to = pointAt(x + arrow[0] * STEP.x * times, y + arrow[1] * STEP.y * times);
-      this.#change({ points: this.#moved(index, to) });
+      this.#change({ points: this.#moved(index, to) }, `point ${index}`);
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      this.#change({ points: this.#without([index]) });
+      this.#change({ points: this.#without(index) });
       this.#nodes[Math.min(index, this.#nodes.length - 1)]?.focus();
     } else return;
     event.preventDefault();
@@ -182,131 +208,66 @@ export class DataEditor {
 
   /** Return the index of the point nearest to the pointer, or null if none is within its reach. */
   #nearest(event) {
-    const { x, y } = this.#plot.position(event);
+    const plot = this.#plot;
+    const { x, y } = plot.position(event);
     const distances = this.#points.map((point) =>
-      Math.hypot(this.#plot.x(point[0]) - this.#plot.x(x), this.#plot.y(point[1]) - this.#plot.y(y)));
+      Math.hypot(plot.x(point[0]) - plot.x(x), plot.y(point[1]) - plot.y(y)));
     const index = distances.indexOf(Math.min(...distances));
     return distances[index] <= (REACH[event.pointerType] ?? REACH.mouse) ? index : null;
   }
 
   #listen() {
     const { svg: surface } = this.#plot;
-    let lastGrip = null;
     this.#choose(this.#tool);
-    surface.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || !event.isPrimary) return;
-      const at = this.#plot.position(event);
-      if (at.x < X_DOMAIN[0] || at.x > X_DOMAIN[1] || at.y < Y_DOMAIN[0] || at.y > Y_DOMAIN[1]) return;
-      const near = this.#nearest(event);
-      const kind = this.#tool === "edit" ? (near === null ? "add" : "move") : this.#tool;
-      this.#gesture = { kind, near, at, clientX: event.clientX, clientY: event.clientY };
-      this.#gesture.before = { points: this.#points, gap: this.#gap };
-      this.#gesture.again = kind === "move" && near === lastGrip;
-      lastGrip = kind === "move" ? near : null;
-      if (kind === "add") return;
-      event.preventDefault();
-      surface.setPointerCapture(event.pointerId);
-      if (kind === "move") this.#nodes[near].focus({ preventScroll: true });
-      if (kind === "erase") this.#eraseAt(event);
-    });
-    surface.addEventListener("pointermove", (event) => {
-      if (!this.#gesture) return;
-      const { kind, near, at, before } = this.#gesture;
-      const to = this.#plot.position(event);
-      if (kind === "move") {
-        const [x, y] = before.points[near];
-        const point = pointAt(x + to.x - at.x, y + to.y - at.y);
-        this.#controls.set({ points: this.#moved(near, point) });
-      } else if (kind === "erase") {
-        this.#eraseAt(event);
-      } else if (kind === "gap") {
-        const edges = [at.x, to.x].map((x) => pointAt(x, 0)[0]).sort((a, b) => a - b);
-        if (edges[1] - edges[0] >= SMALLEST_GAP) this.#controls.set({ gap: edges });
-      }
-    });
+    surface.addEventListener("pointerdown", (event) => this.#down(event));
+    surface.addEventListener("pointermove", (event) => this.#gesture && this.#move(event));
     surface.addEventListener("pointerup", (event) => {
-      if (this.#gesture?.kind === "add") {
-        const { clientX, clientY, at } = this.#gesture;
-        const still = Math.hypot(event.clientX - clientX, event.clientY - clientY) < 8;
-        if (still) this.#add(pointAt(at.x, at.y));
-      }
-      this.#endGesture();
+      const { kind, at, clientX, clientY } = this.#gesture ?? {};
+      const moved = Math.hypot(event.clientX - clientX, event.clientY - clientY);
+      if (kind === "add" && moved < TAP) this.#add(pointAt(at.x, at.y));
+      this.#gesture = null;
     });
-    surface.addEventListener("pointercancel", () => this.#endGesture());
+    surface.addEventListener("pointercancel", () => (this.#gesture = null));
     surface.addEventListener("dblclick", () => {
-      if (!this.#gestureBefore?.again) return;
-      this.#change({ points: this.#without([this.#gestureBefore.near]) });
+      if (this.#grips[0] === null || this.#grips[0] !== this.#grips[1]) return;
+      this.#change({ points: this.#without(this.#grips[0]) });
+      this.#grips = [null, null];
     });
   }
 
-  #gestureBefore = null;
+  #down(event) {
+    if (event.button !== 0 || !event.isPrimary) return;
+    const at = this.#plot.position(event);
+    const within = clamp(at.x, X_DOMAIN) === at.x && clamp(at.y, Y_DOMAIN) === at.y;
+    if (!within) return;
+    const near = this.#nearest(event);
+    const kind = this.#tool === "edit" ? (near === null ? "add" : "move") : this.#tool;
+    const from = this.#points[near];
+    this.#gesture = { kind, near, at, from, clientX: event.clientX, clientY: event.clientY };
+    this.#grips = [this.#grips[1], kind === "move" ? near : null];
+    if (kind === "add") return; // a finger that moves on scrolls the page
+    event.preventDefault();
+    this.#plot.svg.setPointerCapture(event.pointerId);
+    if (kind === "move") this.#nodes[near].focus({ preventScroll: true });
+    if (kind === "erase") this.#eraseAt(event);
+  }
 
-  /** Make one gesture one entry of Undo. */
-  #endGesture() {
-    const gesture = this.#gesture;
-    this.#gesture = null;
-    this.#gestureBefore = gesture;
-    if (!gesture || gesture.kind === "add") return;
-    if (gesture.before.points === this.#points && gesture.before.gap === this.#gap) return;
-    this.#undo.push(gesture.before);
-    this.draw();
+  #move(event) {
+    const { kind, near, at, from } = this.#gesture;
+    const to = this.#plot.position(event);
+    if (kind === "move") {
+      const point = pointAt(from[0] + to.x - at.x, from[1] + to.y - at.y);
+      this.#change({ points: this.#moved(near, point) }, this.#gesture);
+    } else if (kind === "erase") {
+      this.#eraseAt(event);
+    } else if (kind === "gap") {
+      const gap = [at.x, to.x].map((x) => pointAt(x, 0)[0]).sort((a, b) => a - b);
+      if (gap[1] - gap[0] >= SMALLEST_GAP) this.#change({ gap }, this.#gesture);
+    }
   }
 
   #eraseAt(event) {
     const index = this.#nearest(event);
-    if (index !== null) this.#controls.set({ points: this.#without([index]) });
-  }
-
-  #makeGap() {
-    this.gapLayer = this.#plot.layer("gap");
-    this.gapArea = svg("rect", { class: "gap-area" });
-    this.gapText = svg("text", { class: "middle", y: 26 }, "gap");
-    this.gapEdges = [0, 1].map((side) => this.#makeEdge(side));
-    this.gapLayer.append(this.gapArea, this.gapText, ...this.gapEdges);
-  }
-
-  /** Return the handle of the gap's left (0) or right (1) edge. */
-  #makeEdge(side) {
-    const name = side ? "Right" : "Left";
-    const node = svg(
-      "g",
-      { role: "slider", "aria-label": `${name} edge of the gap`, class: "edge" },
-      svg("rect", { x: -12, width: 24, class: "reach" }),
-      svg("line", { class: "dot" }),
-    );
-    return movable(node, this.#plot, {
-      from: () => ({ x: this.#gap[side], y: 0 }),
-      move: ({ x }) => {
-        const gap = [...this.#gap];
-        const room = side ? [gap[0] + SMALLEST_GAP, X_DOMAIN[1]] : [X_DOMAIN[0], gap[1] - SMALLEST_GAP];
-        gap[side] = Number(clamp(x, room).toFixed(2));
-        this.#controls.set({ gap });
-      },
-      step: { x: STEP.x, y: 0 },
-      remove: () => {
-        this.#change({ gap: [] });
-        this.gapButton.focus();
-      },
-    });
-  }
-
-  #drawGap(gap) {
-    setAttributes(this.gapLayer, { display: gap.length ? null : "none" });
-    if (!gap.length) return;
-    const [left, right] = gap.map((x) => this.#plot.x(x));
-    const [bottom, top] = Y_DOMAIN.map((y) => this.#plot.y(y));
-    setAttributes(this.gapArea, { x: left, y: top, width: right - left, height: bottom - top });
-    setAttributes(this.gapText, { x: (left + right) / 2 });
-    this.gapEdges.forEach((node, side) => {
-      setAttributes(node, {
-        transform: `translate(${side ? right : left} 0)`,
-        "aria-valuemin": side ? gap[0] : X_DOMAIN[0],
-        "aria-valuemax": side ? X_DOMAIN[1] : gap[1],
-        "aria-valuenow": gap[side],
-        "aria-valuetext": `x ${tickText(gap[side], 0.01)}`,
-      });
-      setAttributes(node.querySelector("rect"), { y: top, height: bottom - top });
-      setAttributes(node.querySelector("line"), { y1: top, y2: bottom });
-    });
+    if (index !== null) this.#change({ points: this.#without(index) }, this.#gesture);
   }
 }

@@ -12,7 +12,7 @@ const position = (weight) => (100 * Math.log(weight / LOWEST)) / Math.log(HIGHES
 /** Return what λ does to the data, in a sentence. */
 function effect(weight) {
   if (Math.abs(weight - 1) < 0.005) return "This is the ELBO: every point counts once.";
-  if (weight < 1) return `Every point counts as if it had been seen ${numberText(1 / weight)} times.`;
+  if (weight < 1) return `Every point counts as if seen ${numberText(1 / weight)} times.`;
   return `Every point counts for 1/${numberText(weight)} of a point.`;
 }
 

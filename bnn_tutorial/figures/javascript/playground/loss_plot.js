@@ -31,7 +31,7 @@ export class LossPlot {
     });
     this.total = html("b");
     this.kl = html("b");
-    const sum = html("li", { class: "sum" }, html("span", {}, "loss = fit + complexity = ", this.total));
+    const sum = html("li", {}, html("span", {}, "loss = fit + complexity = ", this.total));
     const whole = html("li", {}, html("span", {}, "KL = ", this.kl, " nats"));
     this.node = html(
       "div",

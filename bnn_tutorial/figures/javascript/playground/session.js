@@ -110,7 +110,10 @@ export class Session {
   #active() {
     const { overlays } = this.problem();
     const { network, ensemble, dropout } = this.learners;
-    return [network, ...(overlays.ensemble ? [ensemble] : []), ...(overlays.dropout ? [dropout] : [])];
+    const shown = [network];
+    if (overlays.ensemble) shown.push(ensemble);
+    if (overlays.dropout) shown.push(dropout);
+    return shown;
   }
 
   #networkStep() {
