@@ -52,6 +52,7 @@ from bnn_tutorial.references import (
     relu_network_kernel,
 )
 from bnn_tutorial.reporting import glue
+from bnn_tutorial.sliders import SlidersOverCode
 from bnn_tutorial.training import evaluate, fit
 from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
 
@@ -80,6 +81,7 @@ __all__ = [
     "NonFiniteLossError",
     "Prediction",
     "ReliabilityBins",
+    "SlidersOverCode",
     "alexnet",
     "audit_band",
     "auroc",

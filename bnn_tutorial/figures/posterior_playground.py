@@ -8,6 +8,7 @@ import math
 
 import torch
 import traitlets
+from torch import Tensor
 
 from bnn_tutorial.datasets import polynomial_data
 from bnn_tutorial.figures.figure import Figure
@@ -98,6 +99,13 @@ class PosteriorPlayground(Figure):
     curve_outside_epistemic = traitlets.Float(
         None, allow_none=True, help="share of places where the true curve is outside that band"
     ).tag(sync=True)
+
+    def training_data(self) -> tuple[Tensor, Tensor]:
+        """Return the points outside the gap as inputs and targets, each of shape (N, 1)."""
+        low, high = self.gap or (math.inf, -math.inf)
+        used = [point for point in self.points if not low <= point[0] <= high]
+        x, y = torch.tensor(used).reshape(-1, 2).split(1, dim=1)
+        return x, y
 
     @traitlets.default("points")
     def _default_points(self) -> list[list[float]]:

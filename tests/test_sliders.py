@@ -1,0 +1,77 @@
+"""Sliders over a notebook's code: what runs when, what a page shows, what is refused."""
+
+import pytest
+
+import bnn_tutorial as bt
+
+LABELS = {"prior_sigma": "Prior σ", "noise_sigma": "Noise s"}
+
+
+@pytest.fixture
+def calls():
+    """What the code was called with, one entry a call."""
+    return []
+
+
+@pytest.fixture
+def sliders(calls):
+    """Sliders over code that notes its arguments."""
+    figure = bt.figures.PosteriorPlayground(prior_sigma=0.5, noise_sigma=2.0)
+    return bt.SlidersOverCode(lambda **values: calls.append(values), figure, LABELS)
+
+
+def slider(sliders, label):
+    """The slider with this label."""
+    return next(w for w in sliders.children if getattr(w, "description", None) == label)
+
+
+def test_code_runs_at_once_with_the_figures_values(sliders, calls):
+    assert calls == [{"prior_sigma": 0.5, "noise_sigma": 2.0}]
+    assert sliders.children[0] is sliders.figure
+
+
+def test_a_move_of_a_slider_moves_the_figure_and_runs_the_code_once(sliders, calls):
+    slider(sliders, "Prior σ").value = 4.0
+    assert sliders.figure.prior_sigma == 4.0
+    assert calls[1:] == [{"prior_sigma": 4.0, "noise_sigma": 2.0}]
+
+
+def test_a_move_of_the_figure_moves_the_slider_and_runs_the_code_once(sliders, calls):
+    sliders.figure.noise_sigma = 0.25
+    assert slider(sliders, "Noise s").value == 0.25
+    assert calls[1:] == [{"prior_sigma": 0.5, "noise_sigma": 0.25}]
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_ends_of_a_slider_are_the_traits_bounds(sliders, calls, name):
+    trait, moved = sliders.figure.traits()[name], slider(sliders, LABELS[name])
+    for end, bound in ((moved.min, trait.min), (moved.max, trait.max)):
+        moved.value = moved.base**end
+        assert getattr(sliders.figure, name) == calls[-1][name] == bound
+
+
+def test_the_button_runs_the_code_again(sliders, calls):
+    row = next(widget for widget in sliders.children if hasattr(widget, "children"))
+    row.children[0].click()
+    assert calls == 2 * [{"prior_sigma": 0.5, "noise_sigma": 2.0}]
+
+
+def test_a_page_shows_the_figure_alone(sliders, monkeypatch):
+    monkeypatch.setattr(sliders.figure, "to_html", lambda: "<p>the figure</p>")
+    bundle = sliders._repr_mimebundle_()
+    assert bundle["text/html"] == "<p>the figure</p>"
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == sliders.model_id
+
+
+def test_code_that_fails_at_once_is_an_error():
+    def fail(prior_sigma):
+        raise ArithmeticError(f"not with {prior_sigma}")
+
+    with pytest.raises(ArithmeticError, match=r"not with 2\.0"):
+        bt.SlidersOverCode(fail, bt.figures.PosteriorPlayground(), {"prior_sigma": "Prior σ"})
+
+
+@pytest.mark.parametrize("name", ["width", "points", "steps"])
+def test_a_slider_needs_a_trait_with_bounds_above_zero(name):
+    with pytest.raises(ValueError, match=rf"labels='{name}': expected a trait of PosteriorPlay"):
+        bt.SlidersOverCode(print, bt.figures.PosteriorPlayground(), {name: "Label"})
