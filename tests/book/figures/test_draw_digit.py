@@ -213,6 +213,8 @@ def test_thirty_networks_quarrel_over_an_x_and_agree_on_a_digit(shown):
     page = shown(DrawDigit())
     letter = results(page)
     assert sum(letter["votes"]) == 30
+    said = re.findall(r"(\d+)\ssay\s(\d)", page.locator(".result").inner_text())
+    assert {int(c): int(n) for n, c in said} == {c: n for c, n in enumerate(letter["votes"]) if n}
     assert max(letter["votes"]) <= 20
     assert max(letter["probabilities"]) < 0.6
     assert max(letter["twin_probabilities"]) > 0.9
@@ -376,6 +378,21 @@ def test_it_fits_and_can_be_read_and_hit(shown, width):
     assert min(sizes) >= 12
     for target in page.locator("button, input").all():
         assert target.bounding_box()["height"] >= 24
+
+
+def test_python_reads_what_the_browser_sends():
+    figure = DrawDigit()
+    figure.set_state(
+        {
+            "example": "",
+            "strokes": [[[0, 1], [0.5, 0.25]]],
+            "votes": [30, *[0] * 9],
+            "image": [0, 0.5] * 392,
+            "epistemic": 0,
+        }
+    )
+    assert (figure.example, figure.strokes) == ("", [[[0, 1], [0.5, 0.25]]])
+    assert figure.input_image().mean() == 0.25
 
 
 def test_python_sets_the_figure_within_its_bounds():
