@@ -1,5 +1,5 @@
-// The figure TwoGaussians: two densities that the reader moves and widens, and where the nats of both
-// KL divergences between them come from. Shown in the chapter "KL divergence and the ELBO".
+// The figure TwoGaussians: two densities that the reader moves and widens, and where the nats of
+// both KL divergences between them come from. Shown in the chapter "KL divergence and the ELBO".
 
 import { Controls, beginFigure, button, html, prefersStill } from "./shared/controls.js";
 import { linePath, Plot, setAttributes, svg } from "./shared/plot.js";
@@ -43,7 +43,7 @@ const within = ({ min, max }, value) => Math.min(Math.max(value, min), max);
 
 const peakDensity = ([{ mean, std }]) => Math.exp(logDensity(gaussian(mean, std), mean));
 
-/** Return what both divergences say in words; `fits` are the closest Gaussians to two peaks, or null. */
+/** Return in words what both divergences say; `fits`: the closest Gaussians to two peaks, or null. */
 function words({ reverse, forward }, fits) {
   if (!fits && Math.max(reverse, forward) < 5e-4)
     return "q and p agree: no draw can tell them apart.";

@@ -328,15 +328,15 @@ def test_q_slides_to_the_peak_it_started_at(shown):
     expect(page.locator(".result")).not_to_contain_text("No small move")
 
 
-def test_who_takes_q_in_hand_ends_its_slide(shown):
+def test_who_takes_q_in_hand_or_presses_again_ends_its_slide(shown):
     page = shown(TwoGaussians(target="two peaks", q_mean=5.0, q_std=4.0))
     button = page.get_by_role("button", name="KL(p‖q)")
-    button.click()
-    handle(page, "q_mean").press("ArrowLeft")
-    expect(button).to_have_attribute("aria-pressed", "false")
-    button.click()
-    button.click()
-    expect(button).to_have_attribute("aria-pressed", "false")
+    for end in (lambda: handle(page, "q_mean").press("ArrowRight"), button.click):
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        end()
+        assert button.get_attribute("aria-pressed") == "false"  # at once, not when it has arrived
+        assert traits(page, "q_mean")[0] > 0
 
 
 def test_with_reduced_motion_q_is_at_the_bottom_at_once(shown):

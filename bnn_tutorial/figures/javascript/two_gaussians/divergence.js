@@ -1,6 +1,6 @@
-// KL divergences between a Gaussian and a mixture of Gaussians, and how the Gaussian comes closer: the
-// mathematics of the figure TwoGaussians, explained in the chapter "KL divergence and the ELBO". A
-// distribution is a list of components `{ weight, mean, std }`; a Gaussian has one.
+// KL divergences between a Gaussian and a mixture of Gaussians, and how the Gaussian comes closer:
+// the mathematics of the figure TwoGaussians, explained in the chapter "KL divergence and the ELBO".
+// A distribution is a list of components `{ weight, mean, std }`; a Gaussian has one.
 
 import { normalDensity, normalLogDensity } from "../shared/gaussian.js";
 
@@ -24,8 +24,8 @@ function score(distribution, x) {
   }, 0);
 }
 
-// The trapezoidal rule converges faster than any power of its step for smooth integrands that vanish
-// at both ends (Trefethen and Weideman, 2014). Beyond 10 standard deviations lies 1e-23 of the mass.
+// For analytic integrands that vanish at both ends the trapezoidal rule converges geometrically
+// (Trefethen and Weideman, 2014). Beyond 10 standard deviations lies 1e-23 of the mass.
 const STEP = 0.01;
 const NODES = Float64Array.from({ length: 2001 }, (_, i) => (i - 1000) * STEP);
 const WEIGHTS = NODES.map((z) => normalDensity(z) * STEP);
@@ -73,8 +73,8 @@ export const divergenceOf = {
 /**
  * The natural gradient (Amari, 1998) of each divergence, downhill, in the mean and in log std.
  *
- * It is the gradient divided by the Fisher information of q, 1/σ² for μ and 2 for log σ, so that near
- * a Gaussian valley a step of rate 1 leads to its bottom.
+ * It is the gradient divided by the Fisher information of q, 1/σ² for μ and 2 for log σ. Close to
+ * a Gaussian target a step of rate 1 leads onto it.
  */
 const downhill = {
   reverse([{ mean, std }], p) {
@@ -93,7 +93,7 @@ const LONGEST_STEP = 0.1;
 const SHORTEST_STEP = 1e-10;
 
 /**
- * Return q after one step down the divergence of this `direction`, or null where no step leads lower.
+ * Return q after one step down the divergence of this `direction`, or null if no step leads lower.
  *
  * The step is `rate` times the natural gradient, at most 0.1 long, and halved until it leads down.
  */
@@ -134,7 +134,7 @@ export const TWO_PEAKS = [
   { weight: 0.35, mean: 2.5, std: 0.9 },
 ];
 
-/** Return the Gaussians closest to the two peaks: in reverse one at each peak, forward one over both. */
+/** Return the Gaussians closest to the two peaks: in reverse one at each, forward one over both. */
 export function bestFits() {
   const { mean, variance } = moments(TWO_PEAKS);
   return {

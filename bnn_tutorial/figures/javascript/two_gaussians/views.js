@@ -8,7 +8,10 @@ import { linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
 export const X = Float64Array.from({ length: 281 }, (_, i) => -7 + i / 20);
 
 export const X_AXIS = { domain: [-7, 7], ticks: 7 };
-export const BOUNDS = { mean: { min: -5, max: 5, step: 0.1 }, std: { min: 0.2, max: 4, step: 0.05 } };
+export const BOUNDS = {
+  mean: { min: -5, max: 5, step: 0.1 },
+  std: { min: 0.2, max: 4, step: 0.05 },
+};
 export const QUANTITIES = { mean: "Mean", std: "Standard deviation" };
 
 /** Return the closed path between zero and the curve through `values`. */
@@ -20,8 +23,10 @@ export const natsText = (value, largest = value) =>
   value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0);
 
 /** Return a small picture of a curve or an area, for a legend or a sum. */
-export const swatch = (path, name) =>
-  svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, svg("path", { d: path, class: name }));
+export function swatch(path, name) {
+  const shape = svg("path", { d: path, class: name });
+  return svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, shape);
+}
 
 const AREA_SWATCHES = {
   positive: "M1,1h24v12h-24Z",
@@ -139,10 +144,13 @@ export class Integrand {
     const above = values.map((value) => Math.max(value, 0));
     setAttributes(positive, { d: underPath(plot, above) });
     const stride = Math.max(1, Math.round(5 / (plot.x(X[1]) - plot.x(X[0]))));
-    const depth = (i) => plot.y(Math.min(values[i], 0)) - plot.y(0);
+    const zero = plot.y(0);
     let hatching = "";
-    for (let i = 0; i < X.length; i += stride)
-      if (depth(i) > 0.5) hatching += `M${plot.x(X[i]).toFixed(1)},${plot.y(0).toFixed(1)}v${depth(i).toFixed(1)}`;
+    for (let i = 0; i < X.length; i += stride) {
+      const depth = plot.y(Math.min(values[i], 0)) - zero;
+      if (depth > 0.5)
+        hatching += `M${plot.x(X[i]).toFixed(1)},${zero.toFixed(1)}v${depth.toFixed(1)}`;
+    }
     setAttributes(negative, { d: hatching });
     setAttributes(outline, { d: linePath(plot, X, values) });
   }
