@@ -5,7 +5,7 @@ import itertools
 import pytest
 import sympy
 import torch
-from monte_carlo import assert_mean, assert_variance
+from monte_carlo import assert_covariance, assert_mean, assert_variance
 from traitlets import TraitError
 
 from bnn_tutorial.derivations.reparameterization import noise_mean
@@ -117,6 +117,21 @@ def test_draws_have_the_mean_and_the_variances_of_the_formulas(module, std, weig
     assert_variance(draws, torch.tensor(list(variances.values()), dtype=torch.float64))
 
 
+def test_signs_are_random_one_by_one_and_in_pairs(module):
+    rows = module("gradient_noise").evaluate(
+        """() => {
+          const fill = module.randomSigns(4);
+          const signs = new Float64Array(96); // three words
+          return Array.from({ length: 10_000 }, () => (fill(signs), [...signs]));
+        }"""
+    )
+    signs = torch.tensor(rows)
+    assert set(signs.unique().tolist()) == {-1, 1}
+    assert_mean(signs, 0.0)
+    assert_covariance(signs, torch.eye(96))
+    assert_covariance(signs[:, :64] * signs[:, 32:], torch.eye(64))  # four at a time
+
+
 def test_histogram_keeps_moments_and_counts(module):
     generator = torch.Generator().manual_seed(2)
     values = 1e6 + torch.randn(1000, generator=generator, dtype=torch.float64)
@@ -175,8 +190,11 @@ def test_means_agree_and_widths_differ(shown):
         widths.append(box[1] / float(row[2]) ** 0.5)
         assert abs(box[0] + box[1] / 2 - truth) < 5 * box[1] / 2 / 1000**0.5
     assert widths == pytest.approx([widths[0]] * 3, rel=0.005)  # one axis for all
-    variances = [float(row[3]) for row in table(page)]
-    assert variances == pytest.approx([79.98, 1.18, 0.2], rel=0.005)
+    # The axis takes 2.5 standard deviations of the widest to either side.
+    exact = [float(row[3]) for row in table(page)]
+    axis = page.locator("svg.plot").evaluate("(svg) => svg.viewBox.baseVal.width - 24")
+    assert 5 * exact[0] ** 0.5 * widths[0] / 2 == pytest.approx(axis, rel=0.01)
+    assert exact == pytest.approx([79.98, 1.18, 0.2], rel=0.005)
 
 
 def test_single_draws_are_shown_without_a_spread(shown):
