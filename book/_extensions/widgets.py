@@ -1,8 +1,8 @@
 """Pages hold each figure once.
 
-A figure's HTML form is all that a page needs of it. myst-nb adds the state of
-every widget, for a script that would revive it, and with that a second copy of
-each figure's module, style and weights.
+A figure's HTML form is all that a page needs of it. myst-nb adds the state
+of every widget, for a script that would revive it, and with that a second
+copy of each figure's module, style and weights.
 """
 
 from docutils.nodes import document
