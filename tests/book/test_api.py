@@ -12,11 +12,12 @@ from bs4 import BeautifulSoup
 from sphinx.ext.napoleon import GoogleDocstring
 
 import bnn_tutorial
-from bnn_tutorial import derivations, plotting
+from bnn_tutorial import derivations, figures, plotting
 from bnn_tutorial.datasets import polynomial
 from bnn_tutorial.derivations import identity
+from bnn_tutorial.figures import figure
 
-DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)(?:\(\))?$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)(?:\([^)]*\))?$", re.MULTILINE)
 FORMULA = re.compile(r"\.\. math::|:math:`")
 
 
@@ -36,7 +37,8 @@ def public_objects() -> dict[str, object]:
     """What a reader can use, by its name on the page: exports, their methods and properties."""
     found = {f"bnn_tutorial.{name}": getattr(bnn_tutorial, name) for name in bnn_tutorial.__all__}
     found["bnn_tutorial.datasets.polynomial"] = polynomial
-    for module in (plotting, derivations, identity):
+    found |= {f"bnn_tutorial.figures.{name}": getattr(figures, name) for name in figures.__all__}
+    for module in (plotting, derivations, identity, figure):
         found |= members(module)
     for name, value in list(found.items()):
         if inspect.isclass(value):
@@ -82,6 +84,7 @@ def test_every_public_name_stands_in_the_reference_once(root):
             else:
                 found[name if name.startswith("bnn_tutorial.") else f"{module}.{name}"] += 1
     expected = [f"bnn_tutorial.{name}" for name in bnn_tutorial.__all__]
+    expected += [f"bnn_tutorial.figures.{name}" for name in figures.__all__]
     assert {name: found[name] for name in expected} == dict.fromkeys(expected, 1)
 
 
@@ -123,5 +126,6 @@ def test_pages_show_every_name_with_its_formulas(site, root):
             assert entry["id"] not in formulas
             formulas[entry["id"]] = len(own)
     exported = {f"bnn_tutorial.{name}" for name in bnn_tutorial.__all__}
+    exported |= {f"bnn_tutorial.figures.{name}" for name in figures.__all__}
     assert exported & set(OBJECTS) <= set(formulas)
     assert formulas == {name: len(FORMULA.findall(DOCSTRINGS[name])) for name in formulas}
