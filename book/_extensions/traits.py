@@ -1,4 +1,4 @@
-"""The reference lists the traits of a figure: value at first, bounds, meaning.
+"""The reference lists the traits of a figure: first value, bounds, meaning.
 
 Each trait says in its `help` what it is; here this becomes a part of the
 class's description, in place of one entry for each trait.
