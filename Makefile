@@ -4,7 +4,7 @@ BIN = .venv/bin
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 CHROMIUM = $$(which chromium chromium-browser google-chrome google-chrome-stable)
 
-.PHONY: book serve test figures lint benchmark requirements clean help browser
+.PHONY: book serve test figures lint benchmark benchmark-figures requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: .venv/installed ## Execute the notebooks and build the site into _build/html
@@ -34,6 +34,10 @@ benchmark: _build/benchmark/installed ## Measure the speed beside other librarie
 	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
 	_build/benchmark/bin/python benchmarks/speed.py --table
 
+benchmark-figures: book browser ## Measure the figures in Chromium, for README's table
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/browser.py
+	$(BIN)/python benchmarks/browser.py --table
+
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
 	{ head -1 requirements.txt && _build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
@@ -44,7 +48,7 @@ clean: ## Remove the built site, the execution cache and the environments
 	rm -rf _build .venv node_modules
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 19
 
 browser:
 	@[ -n "$(CHROMIUM)" ] || { echo "== Installing Chromium, in which the built pages are tested."; \

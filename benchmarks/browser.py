@@ -1,0 +1,226 @@
+"""How fast the interactive figures are in a browser, and what they add to the book's pages.
+
+Explained in README's section "Interactive figures". Headless Chromium on one core: Chromium and
+everything it starts share it. The built site is needed: ``make benchmark-figures`` builds it,
+measures and writes README's table.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+import browser_table
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from records import ROOT, machine
+
+from bnn_tutorial import figures
+from bnn_tutorial.figures.figure import BUNDLES, Figure
+
+SITE = ROOT / "_build" / "html"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HIDDEN_UNITS = 50
+
+IMPORT = """async (source) => {
+  const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  window.module = await import(address);
+}"""
+# Training steps a second, in each of eight parts of the time; one more goes before, to warm up.
+STEPS = """({points, hidden, milliseconds}) => {
+  const data = {
+    x: Float64Array.from(points, ([x]) => x),
+    y: Float64Array.from(points, ([, y]) => y),
+  };
+  const settings = {priorSigma: 2, klWeight: 1, noiseSigma: 0.577};
+  const network = module.createNetwork({hidden, seed: 1, initStd: 0.05});
+  const adam = module.createAdam(network.parameters.length);
+  const rate = () => {
+    const start = performance.now();
+    let count = 0;
+    while (performance.now() - start < milliseconds / 8) {
+      const {gradient} = module.exactLoss(network, data, settings);
+      module.adamStep(adam, network.parameters, gradient, 0.01);
+      count += 1;
+    }
+    return (1000 * count) / (performance.now() - start);
+  };
+  rate();
+  return Array.from({length: 8}, rate);
+}"""
+# Times between frames while the figure trains, until it has settled or the time is over.
+FRAMES = """async (milliseconds) => {
+  const figure = document.querySelector(".bnn-figure");
+  const times = [];
+  await new Promise((done) => {
+    const tick = (time) => {
+      times.push(time);
+      const trains = figure.hasAttribute("data-training");
+      if (trains && time - times[0] < milliseconds) requestAnimationFrame(tick);
+      else done();
+    };
+    requestAnimationFrame(tick);
+  });
+  return times.slice(1).map((time, i) => time - times[i]);
+}"""
+# Times from the click that asks for another digit until the answer is on the screen.
+ANSWERS = """async (clicks) => {
+  const next = [...document.querySelectorAll("button")].find((b) => b.textContent === "Next digit");
+  const times = [];
+  for (let i = 0; i < clicks + 2; i++) {
+    const before = model.get("example");
+    const start = performance.now();
+    next.click();
+    await new Promise((done) => requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = done; // comes after the frame
+      channel.port2.postMessage(0);
+    }));
+    times.push(performance.now() - start);
+    if (model.get("example") === before) throw new Error("no other digit");
+    await new Promise((done) => setTimeout(done, 300));
+  }
+  return times.slice(2); // the code is compiled by then
+}"""
+# Notes when the last figure was ready; a page is when, besides, its own scripts have run.
+NOTE_READY = """new MutationObserver(() => {
+  if (document.querySelector(".bnn-figure:not([data-ready])")) return;
+  window.figuresReady = performance.now();
+}).observe(document, {attributes: true, attributeFilter: ["data-ready"], subtree: true});"""
+READY = """() => document.readyState === "complete" &&
+  !document.querySelector(".bnn-figure:not([data-ready])")"""
+INTERACTIVE = """() => Math.max(window.figuresReady ?? 0,
+  performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd)"""
+
+
+def quantiles(values: list[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile of two values or more."""
+    return {"median": statistics.median(values), "p95": statistics.quantiles(values, n=20)[-1]}
+
+
+def launched(playwright: Playwright) -> Browser | None:
+    """Return a headless Chromium, or None where there is none."""
+    installed = filter(None, map(shutil.which, CHROMIUM))
+    path = next(installed, playwright.chromium.executable_path)
+    if not Path(path).exists():
+        return None
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    return playwright.chromium.launch(executable_path=path, args=options)
+
+
+def opened(browser: Browser, figure: Figure) -> Page:
+    """Return a page that shows a figure alone, at the width of the book's text."""
+    page = browser.new_page(viewport={"width": 800, "height": 900})
+    made = "new PageModel(traits)"
+    page.set_content(f"<!doctype html>{figure.to_html().replace(made, f'window.model = {made}')}")
+    page.wait_for_selector(".bnn-figure[data-ready]")
+    return page
+
+
+def measure_playground(browser: Browser, seconds: float = 5) -> dict:
+    """Measure the playground's training: steps a second alone, frames a second in sight."""
+    figure = figures.PosteriorPlayground(hidden_units=HIDDEN_UNITS)
+    page = browser.new_page()
+    page.evaluate(IMPORT, figure._esm)
+    task = {"points": figure.points, "hidden": HIDDEN_UNITS, "milliseconds": 1000 * seconds}
+    rates = page.evaluate(STEPS, task)
+    page.close()
+    page = opened(browser, figure)
+    frames = page.evaluate(FRAMES, 1000 * seconds)
+    page.close()
+    return {
+        "hidden_units": HIDDEN_UNITS,
+        "points": len(figure.points),
+        "steps_per_second": {"median": statistics.median(rates), "lowest": min(rates)},
+        "frames": len(frames),
+        "frames_per_second": 1000 * len(frames) / sum(frames),
+        "frame_milliseconds": quantiles(frames),
+    }
+
+
+def measure_digit(browser: Browser, clicks: int = 20) -> dict:
+    """Measure how long thirty networks take to answer, from the click to the screen."""
+    page = opened(browser, figures.DrawDigit())
+    result = {"draws": 30, "answer_milliseconds": quantiles(page.evaluate(ANSWERS, clicks))}
+    page.close()
+    return result
+
+
+def measure_sizes() -> dict:
+    """Return the bytes of each figure's script, and of all that it adds to a page."""
+    classes = [getattr(figures, name) for name in figures.__all__]
+    return {
+        cls.__name__: {
+            "script": (BUNDLES / f"{cls.name}.js").stat().st_size,
+            "html": len(cls().to_html().encode()),
+        }
+        for cls in classes
+    }
+
+
+def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
+    """Open a page from the disk, each time with nothing kept from before."""
+    seconds, files = [], set()
+    for _ in range(rounds):
+        with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+            page = context.new_page()
+            page.on("request", lambda request: files.add(request.url.partition("?")[0]))
+            page.add_init_script(NOTE_READY)
+            page.goto(path.as_uri(), wait_until="commit")
+            page.wait_for_function(READY)
+            page.wait_for_load_state("networkidle")
+            seconds.append(page.evaluate(INTERACTIVE) / 1000)
+            count = page.locator(".bnn-figure").count()
+    local = [Path(url.removeprefix("file://")) for url in files if url.startswith("file://")]
+    return {
+        "figures": count,
+        "html_bytes": path.stat().st_size,
+        "bytes": sum(file.stat().st_size for file in local),
+        "seconds": {"median": statistics.median(seconds), "slowest": max(seconds)},
+    }
+
+
+def main() -> None:
+    """Measure, or write README's table from what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--rounds", type=int, default=5, help="how often a page is opened")
+    parser.add_argument("--date", default=datetime.date.today().isoformat())
+    parser.add_argument("--output", type=Path, default=browser_table.RECORD)
+    arguments = parser.parse_args()
+    if arguments.table:
+        browser_table.write()
+        return
+    pages = sorted((SITE / "book").rglob("*.html"))
+    if not pages:
+        parser.error("the book is not built: expected to be run after make book")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Chromium inherits the one core
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        if browser is None:
+            parser.error(
+                "no Chromium: `apt-get install chromium`, or `playwright install chromium`"
+            )
+        record = {
+            "machine": machine(arguments.date, ("playwright",)),
+            "browser": f"Chromium {browser.version}, headless",
+            "one_core": hasattr(os, "sched_setaffinity"),
+            "playground": measure_playground(browser),
+            "digit": measure_digit(browser),
+            "figures": measure_sizes(),
+            "pages": {},
+        }
+        for page in pages:
+            name = str(page.relative_to(SITE))
+            print(name, file=sys.stderr)
+            record["pages"][name] = measure_page(browser, page, arguments.rounds)
+        browser.close()
+    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""README's table of the interactive figures' speed, from what ``browser.py`` measured.
+
+Explained in README's section "Interactive figures".
+"""
+
+import json
+
+from records import RESULTS, ROOT, line, with_table
+
+RECORD = RESULTS / "browser.json"
+STEPS_TARGET = 500  # a second
+FRAMES_TARGET = 60  # a second
+ANSWER_TARGET = 100  # milliseconds
+SCRIPT_TARGET = 60_000  # bytes
+INTERACTIVE_TARGET = 1  # seconds
+
+
+def kilobytes(number: int) -> str:
+    """Return bytes in words."""
+    return f"{number / 1000:,.0f} kB"
+
+
+def target_lines(record: dict) -> list[str]:
+    """Return each target with what was measured and whether it was reached."""
+    playground, digit = record["playground"], record["digit"]
+    steps, frame = playground["steps_per_second"], playground["frame_milliseconds"]
+    answer = digit["answer_milliseconds"]
+    name, largest = max(record["figures"].items(), key=lambda item: item[1]["script"])
+    page, slowest = max(record["pages"].items(), key=lambda item: item[1]["seconds"]["median"])
+    network = f"1-{playground['hidden_units']}-1 on {playground['points']} points"
+    rows = [
+        (
+            f"the playground trains {network}",
+            f"{steps['median']:,.0f} steps a second (lowest {steps['lowest']:,.0f})",
+            f"{STEPS_TARGET} a second or more",
+            steps["median"] >= STEPS_TARGET,
+        ),
+        (
+            "its frames, while it trains in sight",
+            f"{playground['frames_per_second']:.1f} a second; {frame['median']:.1f} ms between "
+            f"two, {frame['p95']:.1f} ms at the 95th percentile",
+            f"{FRAMES_TARGET} a second",
+            round(playground["frames_per_second"]) >= FRAMES_TARGET,
+        ),
+        (
+            f"a digit, answered by {digit['draws']} networks, from click to screen",
+            f"{answer['median']:.0f} ms, {answer['p95']:.0f} ms at the 95th percentile",
+            f"within {ANSWER_TARGET} ms",
+            answer["p95"] <= ANSWER_TARGET,
+        ),
+        (
+            "the largest script of a figure",
+            f"{kilobytes(largest['script'])} ({name})",
+            f"{kilobytes(SCRIPT_TARGET)} or less",
+            largest["script"] <= SCRIPT_TARGET,
+        ),
+        (
+            "the slowest page, from disk until every figure answers",
+            f"{slowest['seconds']['median']:.2f} s (`{page}`)",
+            f"within {INTERACTIVE_TARGET} s",
+            slowest["seconds"]["median"] <= INTERACTIVE_TARGET,
+        ),
+    ]
+    return [
+        line([work, measured, target, "yes" if reached else "no"])
+        for work, measured, target, reached in rows
+    ]
+
+
+def page_lines(record: dict) -> list[str]:
+    """Return what each page with figures weighs and when it answers."""
+    return [
+        line(
+            [
+                f"`{name}`",
+                str(page["figures"]),
+                kilobytes(page["html_bytes"]),
+                kilobytes(page["bytes"]),
+                f"{page['seconds']['median']:.2f} s",
+            ]
+        )
+        for name, page in record["pages"].items()
+        if page["figures"]
+    ]
+
+
+def table(record: dict) -> str:
+    """Return the Markdown that stands between the two marks in README."""
+    computer = record["machine"]
+    core = "one core" if record["one_core"] else f"{computer['cores']} cores"
+    intro = f"Measured on {computer['date']}: {computer['cpu']}, {core}; {record['browser']}."
+    targets = [line(["what", "measured", "target", "reached"]), line(["---"] * 4)]
+    scripts = [line(["figure", "script", "with still and data"]), line(["---"] * 3)]
+    pages = [line(["page", "figures", "HTML", "with all it loads", "answers"]), line(["---"] * 5)]
+    sizes = [
+        line([f"`{name}`", kilobytes(size["script"]), kilobytes(size["html"])])
+        for name, size in record["figures"].items()
+    ]
+    parts = (
+        [intro],
+        targets + target_lines(record),
+        scripts + sizes,
+        pages + page_lines(record),
+    )
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def write() -> None:
+    """Write README's table from the recorded results."""
+    readme = ROOT / "README.md"
+    record = json.loads(RECORD.read_text())
+    readme.write_text(with_table(readme.read_text(), "browser", table(record)))
