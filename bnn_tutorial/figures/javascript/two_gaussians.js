@@ -177,6 +177,7 @@ function render({ model, el }) {
     const again = sliding?.direction === direction;
     stop();
     if (again) return;
+    resting = null;
     sliding = { direction, path: slide(q(), p(), direction) };
     showButtons();
     if (prefersStill()) advance(Infinity);
