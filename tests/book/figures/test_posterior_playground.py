@@ -127,7 +127,7 @@ def test_writes_back_what_it_computed(shown):
     assert f"{2000 * outside:,.0f} of 2,000 held-out points outside, {outside:.2%}" in text.replace(
         " %", "%"
     )
-    assert f"{trait(page, 'outside_epistemic'):.2%} of the points" in text.replace(" %", "%")
+    assert f"it leaves out {trait(page, 'outside_epistemic'):.2%}" in text.replace(" %", "%")
     assert f"outside at {200 * trait(page, 'curve_outside_epistemic'):.0f} of 200" in text
 
 
@@ -583,3 +583,48 @@ def test_an_encoded_state_is_decoded_to_itself(module):
     assert decoded == json.loads(json.dumps(state))
     assert len(text) < 120
     assert page.evaluate("(state) => module.encodeState(state, state)", state) == ""
+
+
+# What the page of the playground tells its readers to try
+
+TRAIN = """([points, runs]) => runs.map(({ gap = [], klWeight = 1, noiseSigma }) => {
+  const used = module.outsideGap(points, gap);
+  const data = { x: used.map(([x]) => x), y: used.map(([, y]) => y) };
+  const settings = { hidden: 30, priorSigma: 2, klWeight, noiseSigma };
+  const network = module.createNetwork({ hidden: 30, seed: 1, initStd: 0.05 });
+  const adam = module.createAdam(network.parameters.length);
+  for (let step = 0; step < 4000; step++)
+    module.adamStep(
+      adam, network.parameters, module.exactLoss(network, data, settings).gradient, 0.02);
+  const { total, curve } = module.createAudit()(network, noiseSigma);
+  const [middle, end] = module.exactMoments(network, [0, 3]).std;
+  const [exact] = module.gaussianProcess(data, [0], settings).std;
+  return { total: total.share, curve: curve.share, middle, end, exact };
+})"""
+
+
+def test_the_pages_suggestions_do_what_it_says(module):
+    noise = NOISE_STD
+    runs = [
+        {"noiseSigma": noise},
+        {"noiseSigma": noise, "klWeight": 0.006},
+        {"noiseSigma": noise, "klWeight": 6},
+        {"noiseSigma": noise, "gap": [-0.75, 0.75]},
+        {"noiseSigma": 0.1},
+        {"noiseSigma": 3},
+    ]
+    points = PosteriorPlayground().points
+    results = module("posterior_playground").evaluate(TRAIN, [points, runs])
+    elbo, cold, warm, gap, exact, noisy = results
+    assert elbo["total"] < 0.01
+    assert elbo["curve"] == 0
+    assert elbo["end"] > 10 * elbo["middle"]  # wide where there are no data
+    assert cold["curve"] > 0.5
+    assert cold["total"] < 0.01
+    assert cold["end"] < elbo["end"] / 3
+    assert warm["total"] == 0
+    assert warm["middle"] > 2 * elbo["middle"]
+    assert gap["exact"] > 5 * elbo["exact"]
+    assert gap["middle"] < 1.5 * elbo["middle"]
+    assert exact["total"] > 0.25
+    assert noisy["total"] == 0

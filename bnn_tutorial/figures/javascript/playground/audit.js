@@ -65,6 +65,6 @@ export function auditText({ total, epistemic, curve }) {
     html("b", {}, `${count(total)} held-out points outside, ${percent(total.share)}`),
     ` (nominal: ${percent(total.nominal)}). Epistemic band: `,
     html("b", {}, `true curve outside at ${count(curve)} places`),
-    `; so are ${percent(epistemic.share)} of the points, which it does not promise to hold.`,
+    `. (Of the points, which it does not promise, it leaves out ${percent(epistemic.share)}.)`,
   ];
 }

@@ -220,6 +220,9 @@ export class DataEditor {
     const { svg: surface } = this.#plot;
     this.#choose(this.#tool);
     surface.addEventListener("pointerdown", (event) => this.#down(event));
+    // A finger on a point, or one that erases or cuts, does not scroll the page.
+    const hold = (event) => this.#gesture && this.#gesture.kind !== "add" && event.preventDefault();
+    surface.addEventListener("touchstart", hold, { passive: false });
     surface.addEventListener("pointermove", (event) => this.#gesture && this.#move(event));
     surface.addEventListener("pointerup", (event) => {
       const { kind, at, clientX, clientY } = this.#gesture ?? {};

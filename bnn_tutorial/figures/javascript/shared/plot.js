@@ -197,6 +197,9 @@ export function movable(node, plot, { from, move, step, remove }) {
     const place = from();
     grip = { x: place.x - pointer.x, y: place.y - pointer.y };
   });
+  // Chromium heeds the touch-action of a whole svg, not of what is in it: a finger on the handle
+  // would scroll the page.
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointermove", (event) => {
     if (!grip) return;
     const pointer = plot.position(event);
