@@ -1,0 +1,275 @@
+"""What the figures' modules share: scales, numbers in words, a page's model, controls, frames."""
+
+import math
+import subprocess
+
+import pytest
+
+from bnn_tutorial.figures.figure import BUNDLES, FIGURES
+
+SHARED = FIGURES / "javascript" / "shared"
+ENTRY = "".join(f"export * from './{name}.js';" for name in ("plot", "controls", "page_model"))
+IMPORT = """async (source) => {
+  const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  window.shared = await import(address);
+}"""
+SLIDER = """({value, options}) => {
+  window.model = new shared.PageModel({x: value});
+  window.saved = 0;
+  model.save_changes = () => (saved += 1);
+  const controls = new shared.Controls(model);
+  document.body.replaceChildren(controls.slider({name: "x", label: "The x", ...options}));
+}"""
+LIVE_TEXT = """(text) => {
+  window.live ??= new shared.Controls(null).liveText();
+  document.body.append(live.node);
+  live.show(text);
+}"""
+FRAMES = """() => {
+  document.body.innerHTML = "<p style='height: 50px'>Here</p><p style='height: 5000px'></p>";
+  window.passed = [];
+  const controls = new shared.Controls(null);
+  const loop = controls.frames(document.querySelector("p"), (time) => passed.push(time));
+  Object.assign(window, {controls, loop});
+}"""
+HANDLE = """() => {
+  window.place = {x: 2, y: 30};
+  const plot = new shared.Plot({
+    label: "A plot", x: {domain: [0, 10]}, y: {domain: [0, 100]}, height: 300, interactive: true,
+    draw: () => shared.setAttributes(handle, {cx: plot.x(place.x), cy: plot.y(place.y)}),
+  });
+  const circle = shared.svg("circle", {r: 12, role: "slider", "aria-label": "Handle"});
+  window.handle = shared.movable(circle, plot, {
+    from: () => place,
+    move: (to) => {
+      place = to;
+      plot.redraw();
+    },
+    step: {x: 0.5, y: 0},
+    remove: () => (place = null),
+  });
+  plot.layer("marks").append(handle);
+  document.body.replaceChildren(plot.svg);
+  window.plot = plot;
+  plot.redraw();
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // its width is known
+}"""
+
+
+@pytest.fixture(scope="session")
+def source(node_modules):
+    """The shared modules as one."""
+    command = [node_modules / ".bin" / "esbuild", "--bundle", "--format=esm", "--charset=utf8"]
+    built = subprocess.run(
+        command, input=ENTRY, cwd=SHARED, text=True, capture_output=True, check=True
+    )
+    return built.stdout
+
+
+@pytest.fixture
+def page(browser, source):
+    """A page with nothing but the figures' style, whose ``shared`` holds the modules."""
+    with browser.new_context(viewport={"width": 800, "height": 600}) as context:
+        page = context.new_page()
+        style = (BUNDLES / "figure.css").read_text(encoding="utf-8")
+        page.set_content(
+            f"<!doctype html><style>{style}</style><body style='margin: 0' class='bnn-figure'>"
+        )
+        page.evaluate(IMPORT, source)
+        yield page
+
+
+def waited(page, condition):
+    page.wait_for_function(condition, timeout=5000)
+
+
+def test_linear_scale_maps_both_ways(page):
+    values = page.evaluate("""() => {
+      const scale = shared.linearScale([-2, 3], [100, 50]);
+      return [scale(-2), scale(3), scale(0), scale.invert(100), scale.invert(scale(1.7))];
+    }""")
+    assert values == pytest.approx([100, 50, 80, -2, 1.7], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "text"),
+    [
+        (0.5, 0.5, "0.5"),
+        (1, 0.5, "1.0"),
+        (-2, 1, "−2"),
+        (0.30000000000000004, 0.05, "0.30"),
+        (2000, 500, "2000"),
+        (0.001, 0.001, "0.001"),
+        (0, 0.2, "0.0"),
+    ],
+)
+def test_ticks_have_the_digits_of_their_step(page, value, step, text):
+    assert page.evaluate("([value, step]) => shared.tickText(value, step)", [value, step]) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.5, "0.5"),
+        (-0.123456, "−0.123"),
+        (1234.5, "1,230"),
+        (99.96, "100"),
+        (0.0001234, "0.000123"),
+        (0.00001234, "1.23 × 10⁻⁵"),
+        (-1234567, "−1.23 × 10⁶"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (math.nan, "undefined"),
+    ],
+)
+def test_numbers_in_words(page, value, text):
+    assert page.evaluate("(value) => shared.numberText(value)", value) == text
+
+
+def test_paths_go_through_the_points(page):
+    line, area, nothing = page.evaluate("""() => {
+      const plot = {x: (value) => 10 * value, y: (value) => 100 - value};
+      return [
+        shared.linePath(plot, [0, 1], [5, 7]),
+        shared.areaPath(plot, [0, 1], [1, 2], [5, 7]),
+        shared.areaPath(plot, [], [], []),
+      ];
+    }""")
+    assert line == "M0.0,95.0L10.0,93.0"
+    assert area == "M0.0,95.0L10.0,93.0L10.0,98.0L0.0,99.0Z"
+    assert nothing == ""
+
+
+def test_the_pages_model_answers_as_a_widgets_does(page):
+    heard, values, data = page.evaluate("""() => {
+      const model = new shared.PageModel({a: 1, b: 2, data: {base64: "AAH/"}});
+      const heard = [];
+      const onA = () => heard.push(`a=${model.get("a")}`);
+      model.on("change:a", onA);
+      model.on("change", () => heard.push("any"));
+      model.set("a", 3);
+      model.set("a", 3); // no change
+      model.set("b", 4);
+      model.off("change:a", onA);
+      model.set("a", 5);
+      model.save_changes();
+      const data = model.get("data");
+      const bytes = Array.from({length: data.byteLength}, (_, i) => data.getUint8(i));
+      return [heard, [model.get("a"), model.get("b")], bytes];
+    }""")
+    assert heard == ["a=3", "any", "any", "any"]
+    assert values == [5, 4]
+    assert data == [0, 1, 255]
+
+
+def test_slider_says_its_value_and_sets_its_trait(page):
+    page.evaluate(SLIDER, {"value": 0.3, "options": {"min": 0, "max": 1, "step": 0.1}})
+    slider = page.get_by_role("slider", name="The x", exact=True)
+    assert slider.get_attribute("aria-valuetext") == "0.3"
+    for key, value in (("ArrowRight", 0.4), ("ArrowLeft", 0.3), ("End", 1), ("Home", 0)):
+        slider.press(key)
+        assert page.evaluate("model.get('x')") == value
+        assert float(slider.get_attribute("aria-valuetext")) == value
+        assert float(page.locator("output").inner_text()) == value
+    assert page.evaluate("saved") == 4
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.evaluate("model.get('x')") == 0.5
+
+
+def test_slider_follows_python_and_leaves_a_value_between_two_steps(page):
+    page.evaluate(SLIDER, {"value": 0.37, "options": {"min": 0, "max": 1, "step": 0.1}})
+    assert page.evaluate("model.get('x')") == 0.37
+    assert page.locator("output").inner_text() == "0.37"
+    page.evaluate("model.set('x', 0.82)")
+    assert page.locator("output").inner_text() == "0.82"
+    assert page.evaluate("saved") == 0
+    page.get_by_role("slider").press("ArrowRight")
+    assert page.evaluate("model.get('x')") == 0.9
+
+
+def test_logarithmic_slider_has_steps_of_equal_ratio_and_both_ends(page):
+    options = {"min": 1e-4, "max": 100, "logarithmic": True, "steps": 6}
+    page.evaluate(SLIDER, {"value": 1, "options": options})
+    slider = page.get_by_role("slider")
+    values = []
+    slider.press("Home")
+    for _ in range(7):
+        values.append(page.evaluate("model.get('x')"))
+        slider.press("ArrowRight")
+    assert values == pytest.approx([1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100], rel=1e-12)
+
+
+def test_result_is_seen_at_once_and_spoken_when_it_rests(page):
+    page.evaluate(LIVE_TEXT, "first")
+    seen, spoken = page.locator(".result"), page.locator("[role=status]")
+    assert (seen.inner_text(), spoken.text_content()) == ("first", "first")
+    page.evaluate("""() => {
+      window.said = [];
+      new MutationObserver(() => said.push(document.querySelector("[role=status]").textContent))
+        .observe(document.querySelector("[role=status]"), {childList: true});
+    }""")
+    for text in ("second", "third", "fourth"):
+        page.evaluate(LIVE_TEXT, text)
+        assert seen.inner_text() == text
+    waited(page, "document.querySelector('[role=status]').textContent === 'fourth'")
+    assert page.evaluate("said") == ["fourth"]
+
+
+def test_frames_run_only_when_wanted_and_in_sight(page):
+    page.evaluate(FRAMES)
+    page.wait_for_timeout(100)
+    assert page.evaluate("passed") == []
+    page.evaluate("loop.start()")
+    waited(page, "passed.length > 3")
+    passed = page.evaluate("passed")
+    assert passed[0] == 0
+    assert all(time > 0 for time in passed[1:])
+    page.evaluate("scrollTo(0, 3000)")
+    page.wait_for_timeout(200)
+    count = page.evaluate("passed.length")
+    page.wait_for_timeout(200)
+    assert page.evaluate("passed.length") == count
+    page.evaluate("scrollTo(0, 0)")
+    waited(page, f"passed.length > {count}")
+    assert page.evaluate(f"passed[{count}]") == 0, "the rest counts as time"
+    page.evaluate("controls.end()")
+    count = page.evaluate("passed.length")
+    page.wait_for_timeout(100)
+    assert page.evaluate("passed.length") == count
+
+
+def test_handle_follows_the_pointer_that_holds_it(page):
+    page.evaluate(HANDLE)
+    start = page.evaluate("[plot.x(2), plot.y(30)]")
+    end = page.evaluate("[plot.x(7), plot.y(60)]")
+    box = page.locator("svg.plot").bounding_box()
+    at = [(box["x"] + x, box["y"] + y) for x, y in (start, end)]
+    page.mouse.move(at[0][0] + 5, at[0][1] - 4)  # not held in its middle
+    page.mouse.down()
+    page.mouse.move(at[1][0] + 5, at[1][1] - 4, steps=3)
+    page.mouse.up()
+    assert page.evaluate("[place.x, place.y]") == pytest.approx([7, 60], abs=1e-6)
+    page.mouse.move(at[0][0], at[0][1])
+    assert page.evaluate("[place.x, place.y]") == pytest.approx([7, 60], abs=1e-6)
+
+
+def test_handle_follows_the_keys_along_the_axes_it_has(page):
+    page.evaluate(HANDLE)
+    handle = page.get_by_role("slider", name="Handle")
+    for key, x in (("ArrowRight", 2.5), ("ArrowLeft", 2), ("Shift+ArrowRight", 7), ("ArrowUp", 7)):
+        handle.press(key)
+        assert page.evaluate("[place.x, place.y]") == pytest.approx([x, 30])
+    handle.press("Delete")
+    assert page.evaluate("place") is None
+
+
+def test_plot_draws_itself_at_the_width_it_has(page):
+    page.evaluate(HANDLE)
+    for width in (600, 320):
+        page.set_viewport_size({"width": width, "height": 600})
+        page.wait_for_function("(width) => plot.width === width", arg=width, timeout=5000)
+        scale = page.evaluate("document.querySelector('svg.plot').getScreenCTM().a")
+        assert scale == pytest.approx(1, abs=0.01)
+    assert page.locator("svg.plot").get_attribute("role") == "group"
