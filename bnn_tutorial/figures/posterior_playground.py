@@ -5,6 +5,7 @@ computes is in ``javascript/playground``.
 """
 
 import math
+import re
 
 import torch
 import traitlets
@@ -127,6 +128,14 @@ class PosteriorPlayground(Figure):
                     f"and y within {list(Y_DOMAIN)}"
                 )
         return [[float(x), float(y)] for x, y in points]
+
+    @traitlets.validate("address_key")
+    def _valid_address_key(self, proposal: traitlets.Bunch) -> str:
+        if not re.fullmatch("[A-Za-z0-9_-]*", proposal.value):
+            raise traitlets.TraitError(
+                f"address_key={proposal.value!r}: expected letters, digits, - and _ alone"
+            )
+        return proposal.value
 
     @traitlets.validate("gap")
     def _valid_gap(self, proposal: traitlets.Bunch) -> list[float]:

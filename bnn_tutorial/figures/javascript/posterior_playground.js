@@ -73,7 +73,7 @@ class Playground {
     this.reset();
     this.controls.onChange(PROBLEM, () => this.#answer());
     this.controls.onChange(["hidden_units"], () => this.reset());
-    this.controls.onChange(SHOWN, () => this.#answer());
+    this.controls.onChange(SHOWN, () => this.#show());
     this.controls.onChange(["running"], () => this.#showState());
   }
 
@@ -111,15 +111,25 @@ class Playground {
       overlays: { dropout: model.get("show_dropout"), ensemble: model.get("show_ensemble") },
     };
     this.#process = null;
-    this.overlaid = null;
+    this.overlaid = -Infinity;
+  }
+
+  get #isTraining() {
+    return this.model.get("running") && !this.session.resting;
   }
 
   /** Answer a change of setting or data: at once as the network is, then by training on. */
   #answer() {
-    this.#read();
     this.session.wake();
+    this.#show();
+    // Where it trains, the frames report, and not as often as a slider moves.
+    if (!this.#isTraining) this.report();
+  }
+
+  /** Show what is wanted now; an overlay that is new has to learn. */
+  #show() {
+    this.#read();
     this.draw();
-    this.report();
     this.#showState();
   }
 
@@ -134,16 +144,17 @@ class Playground {
 
   /** Start or stop the frames, and say which it is. */
   #showState() {
-    const training = this.model.get("running") && !this.session.resting;
+    const training = this.#isTraining;
     if (training) this.frames.start();
     else this.frames.stop();
     this.trainButton.textContent = training ? "Pause" : "Train";
     this.el.toggleAttribute("data-training", training);
-    this.#showSteps(training);
+    this.#showSteps();
   }
 
-  #showSteps(training) {
-    const state = training ? "training" : this.session.resting ? "at rest" : "paused";
+  #showSteps() {
+    const resting = this.session.resting ? "at rest" : "paused";
+    const state = this.#isTraining ? "training" : resting;
     this.stepText.textContent = `${state}, ${numberText(this.session.steps, 6)} steps`;
   }
 
@@ -174,7 +185,7 @@ class Playground {
   /** Return the moments of the overlays that train, worked out a few times a second. */
   #overlays() {
     const { session, problem } = this;
-    if (session.resting || !(performance.now() - this.overlaid < OVERLAY_EVERY)) {
+    if (session.resting || performance.now() - this.overlaid > OVERLAY_EVERY) {
       const { dropout, ensemble } = problem.overlays;
       this.overlays = {
         dropout: dropout && dropoutMoments(session.dropout, GRID, PASSES),
@@ -193,7 +204,7 @@ class Playground {
     this.picture.showOutsiders(audit.outsiders);
     this.losses.show(session.history, session.now);
     this.result.show(auditText(audit));
-    this.#showSteps(this.model.get("running") && !session.resting);
+    this.#showSteps();
     this.controls.set({
       steps: session.steps,
       loss: session.now.loss,
@@ -207,9 +218,9 @@ class Playground {
   }
 
   #toggleTraining() {
-    const training = this.model.get("running") && !this.session.resting;
-    if (!training) this.session.wake();
-    this.controls.set({ running: !training });
+    const start = !this.#isTraining;
+    if (start) this.session.wake();
+    this.controls.set({ running: start });
     this.#showState();
   }
 

@@ -90,6 +90,7 @@ def test_data_lie_around_the_chapters_curve():
         ("gap", [1.0, 0.0], "gap"),
         ("gap", [0.0, 9.0], "gap"),
         ("gap", [0.0], "gap"),
+        ("address_key", "two words", "address_key"),
     ],
 )
 def test_a_setting_out_of_bounds_is_an_error_that_names_it(name, value, message):
@@ -393,6 +394,11 @@ def test_pause_step_and_reset(shown):
     assert width(page, 1) != start  # another start
 
 
+OUT_OF_SIGHT = """() => new Promise((resolve) => {
+  document.body.insertAdjacentHTML("afterbegin", '<p style="height: 9000px">');
+  new IntersectionObserver((entries) => entries.at(-1).isIntersecting || resolve()).observe(
+    document.querySelector(".bnn-figure"));
+})"""
 COUNT_FRAMES = """() => {
   window.frames_asked = 0;
   const ask = window.requestAnimationFrame.bind(window);
@@ -403,7 +409,7 @@ COUNT_FRAMES = """() => {
 def test_nothing_runs_out_of_sight_or_at_rest(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL))
     page.evaluate(COUNT_FRAMES)
-    page.evaluate("document.body.insertAdjacentHTML('afterbegin', '<p style=\"height: 9000px\">')")
+    page.evaluate(OUT_OF_SIGHT)
     page.evaluate("() => { model.set('running', true); }")
     page.wait_for_timeout(300)
     assert (page.evaluate("frames_asked"), trait(page, "steps")) == (0, 0)
