@@ -1,8 +1,8 @@
 """How fast the interactive figures are in a browser, and what they add to the book's pages.
 
-Explained in README's section "Interactive figures". Headless Chromium on one core: Chromium and
-everything it starts share it. The built site is needed: ``make benchmark-figures`` builds it,
-measures and writes README's table.
+Explained in README's section "Interactive figures". In headless Chromium: the figures with one core
+for all its processes, the pages with all cores. The built site is needed: ``make
+benchmark-figures`` builds it, measures on Linux and writes README's table.
 """
 
 import argparse
@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import statistics
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import browser_table
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from records import ROOT, machine
+from tqdm import tqdm
 
 from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, Figure
@@ -101,14 +103,27 @@ def quantiles(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "p95": statistics.quantiles(values, n=20)[-1]}
 
 
-def launched(playwright: Playwright) -> Browser | None:
-    """Return a headless Chromium, or None where there is none."""
-    installed = filter(None, map(shutil.which, CHROMIUM))
-    path = next(installed, playwright.chromium.executable_path)
-    if not Path(path).exists():
-        return None
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    return playwright.chromium.launch(executable_path=path, args=options)
+@contextmanager
+def chromium(*, one_core: bool) -> Iterator[Browser]:
+    """Start a headless Chromium, on one core with all its processes or on those there are.
+
+    Processes are bound to a core on Linux alone.
+    """
+    cores = os.sched_getaffinity(0) if one_core else None
+    if cores:
+        os.sched_setaffinity(0, {min(cores)})  # those started from here inherit it
+    try:
+        with sync_playwright() as playwright:
+            path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+            options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            browser = playwright.chromium.launch(
+                executable_path=path or playwright.chromium.executable_path, args=options
+            )
+            yield browser
+            browser.close()
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
 
 
 def opened(browser: Browser, figure: Figure) -> Page:
@@ -197,28 +212,19 @@ def main() -> None:
     pages = sorted((SITE / "book").rglob("*.html"))
     if not pages:
         parser.error("the book is not built: expected to be run after make book")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Chromium inherits the one core
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
-        if browser is None:
-            parser.error(
-                "no Chromium: `apt-get install chromium`, or `playwright install chromium`"
-            )
+    with chromium(one_core=True) as browser:
         record = {
             "machine": machine(arguments.date, ("playwright",)),
             "browser": f"Chromium {browser.version}, headless",
-            "one_core": hasattr(os, "sched_setaffinity"),
             "playground": measure_playground(browser),
             "digit": measure_digit(browser),
             "figures": measure_sizes(),
             "pages": {},
         }
-        for page in pages:
+    with chromium(one_core=False) as browser:
+        for page in tqdm(pages, unit="page"):
             name = str(page.relative_to(SITE))
-            print(name, file=sys.stderr)
             record["pages"][name] = measure_page(browser, page, arguments.rounds)
-        browser.close()
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")
 
 

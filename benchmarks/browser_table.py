@@ -87,8 +87,10 @@ def page_lines(record: dict) -> list[str]:
 def table(record: dict) -> str:
     """Return the Markdown that stands between the two marks in README."""
     computer = record["machine"]
-    core = "one core" if record["one_core"] else f"{computer['cores']} cores"
-    intro = f"Measured on {computer['date']}: {computer['cpu']}, {core}; {record['browser']}."
+    intro = (
+        f"Measured on {computer['date']}: {computer['cpu']}; {record['browser']}, with one core "
+        f"for the playground and the digit, with {computer['cores']} for the pages."
+    )
     targets = [line(["what", "measured", "target", "reached"]), line(["---"] * 4)]
     scripts = [line(["figure", "script", "with still and data"]), line(["---"] * 3)]
     pages = [line(["page", "figures", "HTML", "with all it loads", "answers"]), line(["---"] * 5)]

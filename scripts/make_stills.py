@@ -32,7 +32,10 @@ TO_STILL = """(figure) => {
     for (const {name} of [...node.attributes])
       if (name === "tabindex" || name === "role" || name.startsWith("aria-"))
         node.removeAttribute(name);
-  for (const plot of still.querySelectorAll("svg.plot")) plot.setAttribute("role", "img");
+  for (const plot of still.querySelectorAll("svg.plot")) {
+    plot.setAttribute("role", "img");
+    plot.removeAttribute("height"); // a phone shows the picture smaller
+  }
   still.querySelectorAll("div, ul").forEach((node) => node.childNodes.length || node.remove());
   return still.innerHTML;
 }"""

@@ -1,10 +1,11 @@
 import json
+import os
+import shutil
 from copy import deepcopy
 
 import browser as benchmark
 import browser_table
 import pytest
-from playwright.sync_api import sync_playwright
 from records import ROOT, table_in
 
 from bnn_tutorial.figures import BayesByCounting
@@ -28,12 +29,10 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as playwright:
-        browser = benchmark.launched(playwright)
-        if browser is None:
-            pytest.skip("no Chromium")
+    if not any(map(shutil.which, benchmark.CHROMIUM)) and not os.environ.get("CI"):
+        pytest.skip("no Chromium: `apt-get install chromium`")
+    with benchmark.chromium(one_core=False) as browser:
         yield browser
-        browser.close()
 
 
 def reached(record):
