@@ -520,6 +520,7 @@ def test_a_link_brings_the_same_state(addressed):
     page.mouse.click(*place(page, 2.5, 5))
     page.mouse.dblclick(*place(page, *LINE[0]))
     page.get_by_role("button", name="Copy a link").click()
+    assert page.get_by_label("Link to this setting").input_value() == page.url
     fragment = page.url.partition("#")[2]
     assert fragment.startswith("playground?")
     names = ["prior_sigma", "kl_weight", "show_dropout", "gap", "points"]
@@ -558,6 +559,8 @@ def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
 def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
     other = PosteriorPlayground(running=False, **SMALL)
     page = addressed("#summary", quiet(), other)
+    page.get_by_label("True curve").nth(0).check()
+    page.get_by_label("True curve").nth(0).uncheck()
     page.get_by_label("Prior σ").nth(1).press("ArrowRight")
     page.wait_for_timeout(600)
     assert page.url.endswith("#summary")

@@ -107,12 +107,14 @@ export function shareByAddress(controls, model, name) {
 export function copyLink(address) {
   const link = html("input", { type: "text", readOnly: true, hidden: true });
   link.setAttribute("aria-label", "Link to this setting");
-  const copy = button("Copy a link to this setting", async () => {
+  const words = "Copy a link to this setting";
+  const copy = button(words, async () => {
     address.write();
     link.value = location.href;
     try {
       await navigator.clipboard.writeText(location.href);
       copy.textContent = "Copied";
+      setTimeout(() => (copy.textContent = words), 3000);
     } catch {
       link.hidden = false;
       link.select();

@@ -232,8 +232,8 @@ export class DataEditor {
     });
     surface.addEventListener("pointercancel", () => (this.#gesture = null));
     surface.addEventListener("dblclick", () => {
-      if (this.#grips[0] === null || this.#grips[0] !== this.#grips[1]) return;
-      this.#change({ points: this.#without(this.#grips[0]) });
+      const [first] = this.#grips; // null where the first press only added the point
+      if (first !== null) this.#change({ points: this.#without(first) });
       this.#grips = [null, null];
     });
   }
