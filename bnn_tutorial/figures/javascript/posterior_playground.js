@@ -15,12 +15,12 @@ import { copyLink, shareByAddress } from "./playground/address.js";
 import { auditText, createAudit } from "./playground/audit.js";
 import { BandPlot, GRID } from "./playground/band_plot.js";
 import { DataEditor } from "./playground/data_editor.js";
-import { klSlider } from "./playground/kl_slider.js";
-import { outsideGap, RANGES } from "./playground/limits.js";
+import { outsideGap, SWITCHES } from "./playground/limits.js";
 import { LossPlot } from "./playground/loss_plot.js";
 import { drawFunctions, exactMoments } from "./playground/network.js";
 import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/references.js";
 import { Session } from "./playground/session.js";
+import { comparisons, moreSettings, networkSettings } from "./playground/settings.js";
 
 export { decodeState, encodeState } from "./playground/address.js";
 export { createAudit, heldOut } from "./playground/audit.js";
@@ -41,15 +41,6 @@ const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
 
 const PROBLEM = ["prior_sigma", "kl_weight", "noise_sigma", "estimator", "points", "gap"];
-const SHOWN = [
-  "show_epistemic",
-  "show_total",
-  "show_functions",
-  "show_truth",
-  "show_gaussian_process",
-  "show_dropout",
-  "show_ensemble",
-];
 
 /** The figure in one place: what the reader sees, and the session that trains behind it. */
 class Playground {
@@ -73,8 +64,8 @@ class Playground {
     this.reset();
     this.controls.onChange(PROBLEM, () => this.#answer());
     this.controls.onChange(["hidden_units"], () => this.reset());
-    this.controls.onChange(SHOWN, () => this.#show());
-    this.controls.onChange(["running"], () => this.#showState());
+    this.controls.onChange(SWITCHES, () => this.#show());
+    this.controls.onChange(["running"], () => this.#startOrStop());
   }
 
   end() {
@@ -221,7 +212,12 @@ class Playground {
     const start = !this.#isTraining;
     if (start) this.session.wake();
     this.controls.set({ running: start });
+    this.#showState(); // where it ran already, and was at rest
+  }
+
+  #startOrStop() {
     this.#showState();
+    if (!this.#isTraining) this.report();
   }
 
   #anotherStart() {
@@ -251,62 +247,16 @@ class Playground {
       button("Reset network", () => this.#anotherStart()),
       this.stepText,
     );
-    const slider = (name, label, options) => {
-      const [min, max] = RANGES[name];
-      return controls.slider({ name, label, min, max, logarithmic: true, ...options });
-    };
-    const toggle = (name, label) => controls.toggle({ name, label });
-    const marks = () => {
-      const used = outsideGap(model.get("points"), model.get("gap"));
-      const numParameters = 3 * model.get("hidden_units") + 1;
-      return { numData: used.length, numParameters, noiseSigma: model.get("noise_sigma") };
-    };
     el.append(
       html("div", { class: "picture" }, this.picture.plot.svg),
       this.picture.legend,
       this.result.node,
       buttons,
-      klSlider(controls, model, marks, ["points", "gap", "hidden_units", "noise_sigma"]),
-      html(
-        "div",
-        { class: "controls" },
-        slider("prior_sigma", "Prior σ of every weight"),
-        slider("noise_sigma", "Noise s of the likelihood"),
-        slider("hidden_units", "Hidden units H", { logarithmic: false }),
-      ),
+      ...networkSettings(controls, model),
       this.editor.toolbar,
-      html(
-        "fieldset",
-        { class: "control choice" },
-        html("legend", {}, "Compare with"),
-        toggle("show_truth", "True curve"),
-        toggle("show_gaussian_process", "Gaussian process"),
-        toggle("show_dropout", "MC dropout"),
-        toggle("show_ensemble", "Ensemble"),
-      ),
+      comparisons(controls),
       this.losses.node,
-      html(
-        "details",
-        { class: "live" },
-        html("summary", {}, "More: the estimator, and what is drawn"),
-        controls.choice({
-          name: "estimator",
-          label: "The loss is",
-          options: [
-            { value: "exact", label: "in closed form, no draws" },
-            { value: "weight", label: "by drawn weights" },
-            { value: "local", label: "by drawn pre-activations (local)" },
-          ],
-        }),
-        html(
-          "fieldset",
-          { class: "control choice" },
-          html("legend", {}, "Drawn"),
-          toggle("show_epistemic", "Epistemic band"),
-          toggle("show_total", "Total band"),
-          toggle("show_functions", "Functions"),
-        ),
-      ),
+      moreSettings(controls),
     );
     if (this.address) el.append(copyLink(this.address));
   }

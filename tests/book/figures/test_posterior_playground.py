@@ -264,6 +264,8 @@ def test_a_double_click_on_the_empty_plot_adds_one_point(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL))
     page.mouse.dblclick(*place(page, 2.5, 5))
     assert len(trait(page, "points")) == len(LINE) + 1
+    page.get_by_role("button", name="Undo").click()
+    assert trait(page, "points") == LINE
 
 
 def test_a_gap_is_cut_moved_and_closed(shown):
@@ -387,6 +389,7 @@ def test_pause_step_and_reset(shown):
     page.wait_for_function("model.get('steps') > 200")
     page.get_by_role("button", name="Pause").click()
     steps = trait(page, "steps")
+    assert f"paused, {steps:,} steps" in page.locator(".steps").inner_text()
     page.wait_for_timeout(300)
     assert trait(page, "steps") == steps
     page.get_by_role("button", name="Reset network").click()

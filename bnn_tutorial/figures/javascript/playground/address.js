@@ -2,7 +2,7 @@
 // #KEY?kl=0.1&prior=2 holds what differs from the figure's own settings, and nothing else.
 
 import { button, html } from "../shared/controls.js";
-import { clamp, MOST_POINTS, pointAt, RANGES, SMALLEST_GAP, X_DOMAIN } from "./limits.js";
+import { clamp, MOST_POINTS, pointAt, RANGES, SMALLEST_GAP, SWITCHES, X_DOMAIN } from "./limits.js";
 import { ESTIMATORS } from "./training.js";
 
 const NUMBERS = {
@@ -11,15 +11,6 @@ const NUMBERS = {
   noise: "noise_sigma",
   hidden: "hidden_units",
 };
-const SWITCHES = [
-  "show_epistemic",
-  "show_total",
-  "show_functions",
-  "show_truth",
-  "show_gaussian_process",
-  "show_dropout",
-  "show_ensemble",
-];
 
 /** The traits that an address holds. */
 const SHARED = [...Object.values(NUMBERS), ...SWITCHES, "estimator", "points", "gap"];

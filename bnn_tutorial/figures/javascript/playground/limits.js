@@ -1,4 +1,4 @@
-// What the playground's settings may be: one place for its sliders, its plot, and addresses that a
+// What the playground's settings are and may be: one place for its sliders, its plot, and addresses that a
 // stranger may have written. posterior_playground.py has the same bounds, and a test compares them.
 
 export const RANGES = {
@@ -7,6 +7,17 @@ export const RANGES = {
   noise_sigma: [0.05, 5],
   hidden_units: [1, 200],
 };
+
+/** The traits that switch something on or off in the picture; an address counts them. */
+export const SWITCHES = [
+  "show_epistemic",
+  "show_total",
+  "show_functions",
+  "show_truth",
+  "show_gaussian_process",
+  "show_dropout",
+  "show_ensemble",
+];
 
 /** The plot's axes; every data point lies on them. */
 export const X_DOMAIN = [-3, 3];
