@@ -1,5 +1,5 @@
-// What the playground's settings are and may be: one place for its sliders, its plot, and addresses that a
-// stranger may have written. posterior_playground.py has the same bounds, and a test compares them.
+// What the playground's settings are and may be: one place for its sliders, its plot, and addresses
+// that a stranger may have written. posterior_playground.py has the same bounds; a test compares.
 
 export const RANGES = {
   prior_sigma: [0.1, 10],
