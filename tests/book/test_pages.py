@@ -52,6 +52,7 @@ def test_page_is_whole_in_light_and_in_dark(browser, server, page_path, width):
             page.wait_for_selector(f"html[data-theme={theme}]")
             page.wait_for_load_state()  # the first page leads on to another
             page.evaluate("() => window.MathJax?.startup?.promise")
+            page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
             page.add_style_tag(content=STILL)
             audit = page.evaluate(AUDIT)
             problems += [f"{theme}: {kind}: {what}" for kind in audit for what in audit[kind]]
