@@ -155,6 +155,19 @@ def test_traits_survive_json(cls):
     assert copy.settings() == cls().settings()
 
 
+def test_page_begins_with_the_settings_that_python_gave(cls, shown):
+    default = cls().settings()
+    others = {
+        name: next(other for other in values if other != default[name])
+        for name, values in settings(cls).items()
+    }
+    page = shown(cls(**others), reduced_motion="reduce")
+    assert page.evaluate(TRAITS, list(others)) == others
+    plain = shown(cls(), reduced_motion="reduce")
+    looks = [each.query_selector(".bnn-figure").evaluate(LOOK) for each in (page, plain)]
+    assert looks[0] != looks[1]
+
+
 def test_no_setting_is_dead(cls, shown):
     page = shown(cls(), reduced_motion="reduce")
     figure = page.query_selector(".bnn-figure")
