@@ -19,6 +19,7 @@ export { PageModel } from "./shared/page_model.js";
 const TRUTH = 2; // the gradient 2μ at μ = 1
 const MOST_DRAWS = 100_000;
 const FRAME_BUDGET = 6; // milliseconds of a frame that draws may take: the page stays quick
+const WIDEST_NUMBER = 60; // pixels from the end of a spread to that of its number
 
 /** Write a variance with three digits, or a dash where there is none yet. */
 const varianceText = (value) =>
@@ -84,6 +85,7 @@ function render({ model, el }) {
     draw: () => show(),
   });
   const bars = plot.layer("bars");
+  const spreads = plot.layer("spreads");
   const marks = plot.layer("marks", { clipped: false });
   const truth = svg("line", { class: "truth" });
   const truthName = svg("text", { class: "middle" }, `true gradient: ${TRUTH}`);
@@ -97,7 +99,8 @@ function render({ model, el }) {
       width: svg("text"),
     };
     bars.append(parts.area);
-    marks.append(parts.spread, parts.mean, parts.name, parts.width);
+    spreads.append(parts.spread, parts.mean);
+    marks.append(parts.name, parts.width);
     return parts;
   });
 
@@ -126,7 +129,13 @@ function render({ model, el }) {
     const line = `M${left},${at - 4}v8m0,-4H${right}m0,-4v8`;
     setAttributes(spread, { class: `spread ${row.color}`, d: line });
     setAttributes(mean, { class: row.color, cx: plot.x(histogram.mean), cy: at });
-    setAttributes(width, { x: right + 8, y: at + 4 });
+    // A few draws may have a mean and a spread beyond the axis: their number stays within it.
+    const edge = plot.x.range[1];
+    const place =
+      right + WIDEST_NUMBER < edge
+        ? { x: right + 8, y: at + 4, class: null }
+        : { x: edge, y: at + 18, class: "end" };
+    setAttributes(width, place);
     width.textContent = `± ${numberText(std, 2)}`;
   };
 
@@ -215,7 +224,8 @@ function render({ model, el }) {
 
   controls.onChange(["draws"], () => drawTo(model.get("draws")));
   controls.onChange(["std", "weights", "batch_size", "seed"], () => {
-    const draws = Math.min(count(), 1000);
+    // Python may have set `draws` together with the setting.
+    const draws = Math.min(goal === null ? model.get("draws") : count(), 1000);
     restart();
     plot.redraw();
     drawTo(draws);

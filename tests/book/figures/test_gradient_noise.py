@@ -344,6 +344,55 @@ def test_python_sets_and_the_figure_follows(shown):
     assert table(page) == table(fresh)
 
 
+# A kernel's message sets all its values before the first of them is announced.
+SET_TOGETHER = """([traits, values]) => {
+  class Model extends module.PageModel {
+    on(event, listener) {
+      super.on(event, () => this.held?.push(listener) ?? listener());
+    }
+  }
+  const model = new Model(traits);
+  module.default.render({ model, el: document.body });
+  model.held = [];
+  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  const { held } = model;
+  model.held = null;
+  held.forEach((listener) => listener());
+  return [model.get("draws"), document.querySelector(".result").textContent];
+}"""
+
+
+def test_draws_that_python_sets_together_with_a_setting_are_heeded(module):
+    page = module("gradient_noise")
+    values = {"std": 0.9, "weights": 3, "draws": 30}
+    draws, text = page.evaluate(SET_TOGETHER, [GradientNoise(draws=5000)._page_traits(), values])
+    assert draws == 30
+    assert text.startswith("30 draws of each")
+
+
+def test_few_draws_beyond_the_axis_leave_their_number_within_it(shown):
+    page = shown(GradientNoise(draws=0), width=320)
+    beyond, outside = page.evaluate("""() => {
+      const plot = document.querySelector("svg.plot");
+      const edge = plot.querySelector(".axis").getBoundingClientRect().right;
+      const right = (node) => node.getBoundingClientRect().right;
+      let beyond = 0;
+      const outside = [];
+      for (let seed = 0; seed < 30; seed++) {
+        model.set("seed", seed);
+        for (const draws of [2, 3, 5, 10]) {
+          model.set("draws", draws);
+          beyond += right(plot.querySelector(".spread")) > edge;
+          for (const text of plot.querySelectorAll(".marks text"))
+            if (right(text) > edge + 1) outside.push([seed, draws, text.textContent]);
+        }
+      }
+      return [beyond, outside];
+    }""")
+    assert beyond > 0
+    assert outside == []
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("std", 0.0), ("weights", 0), ("batch_size", 101), ("draws", -1), ("seed", -1)],
