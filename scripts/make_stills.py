@@ -3,7 +3,8 @@
     python scripts/make_stills.py [NAME ...]
 
 Each figure is opened at its default settings in headless Chromium, and what it drew is written to
-``bnn_tutorial/figures/stills``, without controls and live parts. Run it after `make figures`.
+``bnn_tutorial/figures/stills``, without controls and live parts. `make figures` runs this once it
+has built the figures.
 """
 
 import shutil

@@ -12,9 +12,7 @@ from bnn_tutorial.figures.figure import BUNDLES, FIGURES
 
 
 class Noted(BayesByCounting):
-    """A figure with text and bytes, in the module of another."""
-
-    _esm = BUNDLES / "bayes_by_counting.js"
+    """A figure with text and bytes, in the module of the one it derives from."""
 
     note = traitlets.Unicode("").tag(sync=True)
     data = traitlets.Bytes(b"").tag(sync=True)

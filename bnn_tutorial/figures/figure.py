@@ -43,8 +43,8 @@ class Figure(anywidget.AnyWidget):
     _css = BUNDLES / "figure.css"
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        # anywidget derives a class of its own for each widget, which has the module already.
-        if "_esm" not in cls.__dict__:
+        # What derives from a figure, as anywidget does for each widget, has its module already.
+        if Figure in cls.__bases__:
             cls.name = cls.__module__.rpartition(".")[2]
             cls._esm = BUNDLES / f"{cls.name}.js"
         super().__init_subclass__(**kwargs)

@@ -14,7 +14,8 @@ class TwoGaussians(Figure):
         \mathrm{KL}(p \,\|\, q) &= \int p(w) \log\frac{p(w)}{q(w)}\, dw
 
     Both integrands are drawn as areas, whose sums are the divergences in nats: in closed form
-    between two Gaussians, by quadrature where p has two peaks. There the Gaussians with the lowest
+    between two Gaussians, by quadrature where p has two peaks. What lies beyond the plot, outside
+    [-7, 7], counts too. There the Gaussians with the lowest
     divergences stand beside q, and q slides down to one of them when it is asked to. Source:
     Kullback and Leibler (1951).
     """
