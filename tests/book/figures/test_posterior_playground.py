@@ -107,6 +107,17 @@ def test_module_and_class_have_the_same_bounds(module):
         assert (page.evaluate("([x, y]) => module.pointAt(x, y)", [x, y]) == [x, y]) is valid
 
 
+@pytest.mark.parametrize("gap", [[], [-0.5, 0.5], [-3.0, 3.0]])
+def test_python_and_module_train_on_the_same_points(module, gap):
+    points = [[-2.0, 1.0], [-0.5, 3.0], [0.0, 4.0], [0.5, -1.0], [0.51, 2.0]]
+    x, y = PosteriorPlayground(points=points, gap=gap).training_data()
+    assert x.shape == y.shape == (len(x), 1)
+    used = module("posterior_playground").evaluate(
+        "([points, gap]) => module.outsideGap(points, gap)", [points, gap]
+    )
+    assert torch.equal(torch.cat([x, y], dim=1), torch.tensor(used).reshape(-1, 2))
+
+
 def test_shows_the_setting_it_was_given(shown):
     narrow = shown(PosteriorPlayground(prior_sigma=0.5, kl_weight=1.0, running=False))
     assert narrow.get_by_label("Prior σ").get_attribute("aria-valuetext") == "0.5"
