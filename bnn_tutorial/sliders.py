@@ -6,7 +6,7 @@ move of a slider. A page has no kernel to run the code: there the figure stands 
 
 import time
 from collections.abc import Callable, Mapping
-from math import log10
+from math import inf, log10
 
 import ipywidgets
 import traitlets
@@ -30,7 +30,7 @@ class SlidersOverCode(ipywidgets.VBox):
         labels: the words beside each slider, by the name of its trait.
 
     Raises:
-        ValueError: a name in ``labels`` is no trait of ``figure`` with bounds above 0.
+        ValueError: a name in ``labels`` is no Float trait of ``figure`` with bounds above 0.
     """
 
     def __init__(
@@ -51,16 +51,15 @@ class SlidersOverCode(ipywidgets.VBox):
 
     def _slider(self, name: str, label: str) -> ipywidgets.FloatLogSlider:
         trait = self.figure.traits().get(name)
-        low, high = getattr(trait, "min", None), getattr(trait, "max", None)
-        if low is None or high is None or low <= 0:
+        if not (isinstance(trait, traitlets.Float) and 0 < trait.min <= trait.max < inf):
             raise ValueError(
-                f"labels={name!r}: expected a trait of {type(self.figure).__name__} with bounds "
-                "above 0"
+                f"labels={name!r}: expected a Float trait of {type(self.figure).__name__} with "
+                "bounds above 0"
             )
         slider = ipywidgets.FloatLogSlider(
             getattr(self.figure, name),
-            min=log10(low),
-            max=log10(high),
+            min=log10(trait.min),
+            max=log10(trait.max),
             step=1 / STEPS_A_DECADE,
             description=label,
             readout_format=".3g",
@@ -69,7 +68,7 @@ class SlidersOverCode(ipywidgets.VBox):
             layout={"width": "auto", "max_width": "46rem"},
         )
         # A power of ten misses a bound by a rounding error, which the trait would refuse.
-        both_ways = (float, lambda value: min(max(value, low), high))
+        both_ways = (float, lambda value: min(max(value, trait.min), trait.max))
         traitlets.link((self.figure, name), (slider, "value"), transform=both_ways)
         slider.observe(self._run, "value")
         return slider

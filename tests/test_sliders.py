@@ -1,6 +1,9 @@
 """Sliders over a notebook's code: what runs when, what a page shows, what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
+from ipywidgets.widgets import widget_output
 
 import bnn_tutorial as bt
 
@@ -63,15 +66,48 @@ def test_a_page_shows_the_figure_alone(sliders, monkeypatch):
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == sliders.model_id
 
 
-def test_code_that_fails_at_once_is_an_error():
-    def fail(prior_sigma):
+@pytest.fixture
+def notebook(monkeypatch):
+    """A shell that shows errors in an output as a notebook's kernel does; holds what it showed."""
+    shown = []
+    shell = SimpleNamespace(kernel=None, showtraceback=lambda error, **_: shown.append(error[1]))
+    monkeypatch.setattr(widget_output, "get_ipython", lambda: shell)
+    return shown
+
+
+def fail_below_one(prior_sigma):
+    if prior_sigma < 1:
         raise ArithmeticError(f"not with {prior_sigma}")
 
-    with pytest.raises(ArithmeticError, match=r"not with 2\.0"):
-        bt.SlidersOverCode(fail, bt.figures.PosteriorPlayground(), {"prior_sigma": "Prior σ"})
+
+def test_code_that_fails_at_once_is_an_error(notebook):
+    figure = bt.figures.PosteriorPlayground(prior_sigma=0.5)
+    with pytest.raises(ArithmeticError, match=r"not with 0\.5"):
+        bt.SlidersOverCode(fail_below_one, figure, {"prior_sigma": "Prior σ"})
 
 
-@pytest.mark.parametrize("name", ["width", "points", "steps"])
-def test_a_slider_needs_a_trait_with_bounds_above_zero(name):
-    with pytest.raises(ValueError, match=rf"labels='{name}': expected a trait of PosteriorPlay"):
-        bt.SlidersOverCode(print, bt.figures.PosteriorPlayground(), {name: "Label"})
+def test_a_later_failure_is_shown_and_the_next_move_works(notebook):
+    figure = bt.figures.PosteriorPlayground()
+    sliders = bt.SlidersOverCode(fail_below_one, figure, {"prior_sigma": "Prior σ"})
+    state = sliders.children[2].children[1]
+    figure.prior_sigma = 0.25
+    assert str(notebook.pop()) == "not with 0.25"
+    assert "Stopped by an error" in state.value
+    figure.prior_sigma = 1.5
+    assert notebook == []
+    assert "Done in" in state.value
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"),
+    [
+        (bt.figures.PosteriorPlayground, "width"),
+        (bt.figures.PosteriorPlayground, "points"),
+        (bt.figures.PosteriorPlayground, "loss"),
+        (bt.figures.PosteriorPlayground, "hidden_units"),
+        (bt.figures.TwoGaussians, "q_mean"),
+    ],
+)
+def test_a_slider_needs_a_trait_with_bounds_above_zero(figure, name):
+    with pytest.raises(ValueError, match=rf"labels='{name}': expected a Float.*{figure.__name__}"):
+        bt.SlidersOverCode(print, figure(), {name: "Label"})
