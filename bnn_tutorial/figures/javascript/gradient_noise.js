@@ -220,6 +220,7 @@ function render({ model, el }) {
   const reset = button("Reset", () => {
     pause();
     choose(0);
+    one.focus({ preventScroll: true }); // a disabled button would lose the focus
   });
 
   controls.onChange(["draws"], () => drawTo(model.get("draws")));

@@ -178,7 +178,7 @@ def test_no_setting_is_dead(cls, shown):
         before = figure.evaluate(LOOK)
         other = next(other for other in values if other != value)
         page.evaluate("([name, value]) => model.set(name, value)", [name, other])
-        page.wait_for_timeout(50)
+        page.evaluate("new Promise(requestAnimationFrame)")  # a figure may answer in its next frame
         assert figure.evaluate(LOOK) != before, f"{name}={other!r} shows nothing"
         page.evaluate("([name, value]) => model.set(name, value)", [name, value])
 
