@@ -26,7 +26,7 @@ def target_lines(record: dict) -> list[str]:
     steps, frame = playground["steps_per_second"], playground["frame_milliseconds"]
     answer = digit["answer_milliseconds"]
     name, largest = max(record["figures"].items(), key=lambda item: item[1]["script"])
-    page, slowest = max(record["pages"].items(), key=lambda item: item[1]["seconds"]["median"])
+    page, slowest = max(record["pages"].items(), key=lambda item: item[1]["seconds"])
     network = f"1-{playground['hidden_units']}-1 on {playground['points']} points"
     rows = [
         (
@@ -55,10 +55,10 @@ def target_lines(record: dict) -> list[str]:
             largest["script"] <= SCRIPT_TARGET,
         ),
         (
-            "the slowest page, from disk until every figure answers",
-            f"{slowest['seconds']['median']:.2f} s (`{page}`)",
+            "the slowest page, from disk until figures answer, scripts have run, formulas are set",
+            f"{slowest['seconds']:.2f} s (`{page}`)",
             f"within {INTERACTIVE_TARGET} s",
-            slowest["seconds"]["median"] <= INTERACTIVE_TARGET,
+            slowest["seconds"] <= INTERACTIVE_TARGET,
         ),
     ]
     return [
@@ -76,7 +76,8 @@ def page_lines(record: dict) -> list[str]:
                 str(page["figures"]),
                 kilobytes(page["html_bytes"]),
                 kilobytes(page["bytes"]),
-                f"{page['seconds']['median']:.2f} s",
+                f"{page['figures_seconds']:.2f} s",
+                f"{page['seconds']:.2f} s",
             ]
         )
         for name, page in record["pages"].items()
@@ -93,7 +94,8 @@ def table(record: dict) -> str:
     )
     targets = [line(["what", "measured", "target", "reached"]), line(["---"] * 4)]
     scripts = [line(["figure", "script", "with still and data"]), line(["---"] * 3)]
-    pages = [line(["page", "figures", "HTML", "with all it loads", "answers"]), line(["---"] * 5)]
+    headings = ["page", "figures", "HTML", "with all it loads", "figures answer", "all is ready"]
+    pages = [line(headings), line(["---"] * len(headings))]
     sizes = [
         line([f"`{name}`", kilobytes(size["script"]), kilobytes(size["html"])])
         for name, size in record["figures"].items()

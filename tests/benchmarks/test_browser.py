@@ -21,8 +21,8 @@ RECORD = {
     "digit": {"draws": 30, "answer_milliseconds": {"median": 50, "p95": 100}},
     "figures": {"A": {"script": 60_000, "html": 70_000}, "B": {"script": 1, "html": 2}},
     "pages": {
-        "a.html": {"figures": 1, "seconds": {"median": 1.0, "slowest": 3}},
-        "b.html": {"figures": 0, "seconds": {"median": 0.2, "slowest": 0.3}},
+        "a.html": {"figures": 1, "figures_seconds": 0.5, "seconds": 1.0},
+        "b.html": {"figures": 0, "figures_seconds": 0.0, "seconds": 0.2},
     },
 }
 
@@ -50,7 +50,7 @@ def test_targets_are_reached_at_their_very_values():
         (("playground", "frames_per_second"), 59.4, 1),
         (("digit", "answer_milliseconds", "p95"), 101, 2),
         (("figures", "B", "script"), 60_001, 3),
-        (("pages", "b.html", "seconds", "median"), 1.01, 4),
+        (("pages", "b.html", "seconds"), 1.01, 4),
     ],
 )
 def test_a_target_that_is_missed_is_said_to_be(path, value, row):
@@ -72,11 +72,11 @@ def test_a_page_is_weighed_with_all_that_it_loads(chromium, tmp_path):
     assert result["figures"] == 1
     assert result["html_bytes"] == page.stat().st_size
     assert result["bytes"] == page.stat().st_size + (tmp_path / "style.css").stat().st_size
-    assert 0 < result["seconds"]["median"] <= result["seconds"]["slowest"]
+    assert 0 < result["figures_seconds"] <= result["seconds"] < 60
 
 
 def test_the_playground_trains_while_its_frames_are_counted(chromium):
-    result = benchmark.measure_playground(chromium, seconds=0.4)
+    result = benchmark.measure_playground(chromium, seconds=1)
     assert (result["hidden_units"], result["points"]) == (50, 60)
     assert result["steps_per_second"]["median"] >= result["steps_per_second"]["lowest"] > 0
     assert result["frames"] >= 2
