@@ -32,25 +32,31 @@ FRAMES = """() => {
   const loop = controls.frames(document.querySelector("p"), (time) => passed.push(time));
   Object.assign(window, {controls, loop});
 }"""
-HANDLE = """() => {
-  window.place = {x: 2, y: 30};
+HANDLES = """() => {
   const plot = new shared.Plot({
     label: "A plot", x: {domain: [0, 10]}, y: {domain: [0, 100]}, height: 300, interactive: true,
-    draw: () => shared.setAttributes(handle, {cx: plot.x(place.x), cy: plot.y(place.y)}),
+    draw: () => nodes.forEach((node, i) => shared.setAttributes(
+      node, {cx: plot.x(places[i]), cy: plot.y(30), "aria-valuenow": places[i]})),
   });
-  const circle = shared.svg("circle", {r: 12, role: "slider", "aria-label": "Handle"});
-  window.handle = shared.movable(circle, plot, {
-    from: () => place,
-    move: (to) => {
-      place = to;
-      plot.redraw();
-    },
-    step: {x: 0.5, y: 0},
-    remove: () => (place = null),
+  const layer = plot.layer("marks");
+  const nodes = ["First", "Second"].map((name, i) => {
+    const node = shared.svg("circle", {
+      r: 20, role: "slider", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 10,
+    });
+    layer.append(node);
+    return shared.movable(node, plot, {
+      from: () => places[i],
+      move: (to, dragged) => {
+        places[i] = to;
+        window.wasDragged = dragged;
+        plot.redraw();
+      },
+      step: 0.5,
+      remove: () => (places[i] = null),
+    });
   });
-  plot.layer("marks").append(handle);
+  Object.assign(window, {plot, places: [2, 2.3]});
   document.body.replaceChildren(plot.svg);
-  window.plot = plot;
   plot.redraw();
   return new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // its width is known
 }"""
@@ -201,6 +207,17 @@ def test_logarithmic_slider_has_steps_of_equal_ratio_and_both_ends(page):
     assert values == pytest.approx([1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100], rel=1e-12)
 
 
+def test_slider_of_stops_has_no_other_values(page):
+    page.evaluate(SLIDER, {"value": 3, "options": {"stops": [1, 2, 5, 10]}})
+    slider = page.get_by_role("slider")
+    assert page.evaluate("model.get('x')") == 3
+    values = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Home", "End"):
+        slider.press(key)
+        values.append(page.evaluate("model.get('x')"))
+    assert values == [5, 10, 10, 1, 10]
+
+
 def test_result_is_seen_at_once_and_spoken_when_it_rests(page):
     page.evaluate(LIVE_TEXT, "first")
     seen, spoken = page.locator(".result"), page.locator("[role=status]")
@@ -241,32 +258,44 @@ def test_frames_run_only_when_wanted_and_in_sight(page):
 
 
 def test_handle_follows_the_pointer_that_holds_it(page):
-    page.evaluate(HANDLE)
-    start = page.evaluate("[plot.x(2), plot.y(30)]")
-    end = page.evaluate("[plot.x(7), plot.y(60)]")
+    page.evaluate(HANDLES)
     box = page.locator("svg.plot").bounding_box()
-    at = [(box["x"] + x, box["y"] + y) for x, y in (start, end)]
-    page.mouse.move(at[0][0] + 5, at[0][1] - 4)  # not held in its middle
+
+    def at(x):
+        return box["x"] + page.evaluate("(x) => plot.x(x)", x), box["y"] + 200
+
+    page.mouse.move(at(2)[0] - 5, box["y"] + page.evaluate("plot.y(30)"))  # not in its middle
     page.mouse.down()
-    page.mouse.move(at[1][0] + 5, at[1][1] - 4, steps=3)
+    page.mouse.move(at(7)[0] - 5, at(7)[1], steps=3)
     page.mouse.up()
-    assert page.evaluate("[place.x, place.y]") == pytest.approx([7, 60], abs=1e-6)
-    page.mouse.move(at[0][0], at[0][1])
-    assert page.evaluate("[place.x, place.y]") == pytest.approx([7, 60], abs=1e-6)
+    # The second lies above the first; the first was nearer.
+    assert page.evaluate("[...places, wasDragged]") == pytest.approx([7, 2.3, True], abs=1e-6)
+    page.mouse.move(*at(4))
+    assert page.evaluate("places") == pytest.approx([7, 2.3], abs=1e-6)
 
 
-def test_handle_follows_the_keys_along_the_axes_it_has(page):
-    page.evaluate(HANDLE)
-    handle = page.get_by_role("slider", name="Handle")
-    for key, x in (("ArrowRight", 2.5), ("ArrowLeft", 2), ("Shift+ArrowRight", 7), ("ArrowUp", 7)):
+def test_handle_follows_the_keys_of_a_slider(page):
+    page.evaluate(HANDLES)
+    handle = page.get_by_role("slider", name="First")
+    for key, place in (
+        ("ArrowRight", 2.5),
+        ("ArrowDown", 2),
+        ("ArrowUp", 2.5),
+        ("ArrowLeft", 2),
+        ("Shift+ArrowRight", 7),
+        ("PageDown", 2),
+        ("PageUp", 7),
+        ("End", 10),
+        ("Home", 0),
+    ):
         handle.press(key)
-        assert page.evaluate("[place.x, place.y]") == pytest.approx([x, 30])
+        assert page.evaluate("[...places, wasDragged]") == pytest.approx([place, 2.3, False])
     handle.press("Delete")
-    assert page.evaluate("place") is None
+    assert page.evaluate("places") == [None, 2.3]
 
 
 def test_plot_draws_itself_at_the_width_it_has(page):
-    page.evaluate(HANDLE)
+    page.evaluate(HANDLES)
     for width in (600, 320):
         page.set_viewport_size({"width": width, "height": 600})
         page.wait_for_function("(width) => plot.width === width", arg=width, timeout=5000)
