@@ -79,7 +79,8 @@ class PosteriorPlayground(Figure):
     show_functions = traitlets.Bool(True, help="functions drawn from the posterior").tag(sync=True)
     show_truth = traitlets.Bool(False, help="the curve that the data came from").tag(sync=True)
     show_gaussian_process = traitlets.Bool(
-        False, help="the exact posterior of the infinitely wide network"
+        False,
+        help="the exact posterior of the Gaussian process with the network's prior covariance",
     ).tag(sync=True)
     show_dropout = traitlets.Bool(False, help="Monte Carlo dropout").tag(sync=True)
     show_ensemble = traitlets.Bool(False, help="an ensemble of five networks").tag(sync=True)

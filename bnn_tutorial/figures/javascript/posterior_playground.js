@@ -15,7 +15,7 @@ import { copyLink, shareByAddress } from "./playground/address.js";
 import { auditText, createAudit } from "./playground/audit.js";
 import { BandPlot, GRID } from "./playground/band_plot.js";
 import { DataEditor } from "./playground/data_editor.js";
-import { outsideGap, SWITCHES } from "./playground/limits.js";
+import { outsideGap, SETTINGS, SWITCHES } from "./playground/limits.js";
 import { LossPlot } from "./playground/loss_plot.js";
 import { drawFunctions, exactMoments } from "./playground/network.js";
 import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/references.js";
@@ -26,6 +26,7 @@ export { decodeState, encodeState } from "./playground/address.js";
 export { createAudit, heldOut } from "./playground/audit.js";
 export { klConventions } from "./playground/kl_conventions.js";
 export * from "./playground/limits.js";
+export { jitter } from "./playground/loss_plot.js";
 export * from "./playground/network.js";
 export * from "./playground/point_network.js";
 export * from "./playground/references.js";
@@ -37,6 +38,7 @@ const TRAINING_MILLISECONDS = 8; // of a frame's 16
 const REPORT_EVERY = 250; // milliseconds, for numbers
 const OVERLAY_EVERY = 100; // milliseconds, for the bands of overlays
 const STILL_EVERY = 3000; // between two pictures, for those who want no motion
+const FIRST_SEED = 1; // of the network; each "Reset network" takes the next
 const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
 
@@ -44,21 +46,27 @@ const PROBLEM = ["prior_sigma", "kl_weight", "noise_sigma", "estimator", "points
 
 /** The figure in one place: what the reader sees, and the session that trains behind it. */
 class Playground {
-  #seed = 1;
+  #seed = FIRST_SEED;
   #process = null;
 
   constructor(model, el) {
     this.model = model;
     this.el = el;
     this.controls = new Controls(model);
-    const original = { points: model.get("points"), gap: model.get("gap") };
+    // As Python made the figure, before the page's address has its say.
+    this.original = Object.fromEntries(
+      [...SETTINGS, "running"].map((name) => [name, model.get(name)]),
+    );
     const key = model instanceof PageModel && model.get("address_key");
     this.address = key ? shareByAddress(this.controls, model, key) : null;
     this.still = prefersStill();
     this.picture = new BandPlot(() => this.editor.draw());
     this.losses = new LossPlot();
     this.audit = createAudit();
-    this.editor = new DataEditor(this.picture.plot, this.controls, model, original);
+    this.editor = new DataEditor(this.picture.plot, this.controls, model, {
+      points: this.original.points,
+      gap: this.original.gap,
+    });
     this.#build();
     this.frames = this.controls.frames(el, () => this.#frame());
     this.reset();
@@ -144,9 +152,13 @@ class Playground {
   }
 
   #showSteps() {
-    const resting = this.session.resting ? "at rest" : "paused";
-    const state = this.#isTraining ? "training" : resting;
-    this.stepText.textContent = `${state}, ${numberText(this.session.steps, 6)} steps`;
+    const { steps, resting, stoppedAfter } = this.session;
+    const all = `${numberText(steps, 6)} steps`;
+    const noisy = this.problem.estimator === "exact" ? "" : "noisy ";
+    const stopped = `stopped after ${numberText(stoppedAfter ?? 0, 6)} ${noisy}steps, ${all} in all`;
+    if (this.#isTraining) this.stepText.textContent = `training, ${all}`;
+    else if (!resting) this.stepText.textContent = `paused, ${all}`;
+    else this.stepText.textContent = stoppedAfter === null ? `at rest, ${all}` : stopped;
   }
 
   /** Draw the picture as the networks are now. */
@@ -225,6 +237,14 @@ class Playground {
     this.reset();
   }
 
+  /** Bring everything back to how the figure was made. */
+  #startAgain() {
+    this.#seed = FIRST_SEED;
+    this.editor.reset();
+    this.controls.set(this.original);
+    this.reset();
+  }
+
   #step(count) {
     this.controls.set({ running: false });
     this.session.step(count);
@@ -245,12 +265,12 @@ class Playground {
       button("1 step", () => this.#step(1)),
       button("100 steps", () => this.#step(100)),
       button("Reset network", () => this.#anotherStart()),
+      button("Start again", () => this.#startAgain()),
       this.stepText,
     );
     el.append(
-      html("div", { class: "picture" }, this.picture.plot.svg),
+      html("div", { class: "picture" }, this.picture.plot.svg, this.result.node),
       this.picture.legend,
-      this.result.node,
       buttons,
       ...networkSettings(controls, model),
       this.editor.toolbar,

@@ -29,9 +29,9 @@ def rest(page):
     page.wait_for_selector(".bnn-figure:not([data-training])", timeout=60_000)
 
 
-def width(page, x, name="epistemic"):
-    """The height of a band at ``x``, in pixels."""
-    d = page.locator(f".picture path.{name}").get_attribute("d")
+def width(page, x):
+    """The height of the epistemic band at ``x``, in pixels."""
+    d = page.locator(".picture path.epistemic").get_attribute("d")
     points = [tuple(map(float, point.split(","))) for point in re.findall(r"[-\d.]+,[-\d.]+", d)]
     high, low = points[: len(points) // 2], points[: len(points) // 2 - 1 : -1]
     index = round((x + 3) / 6 * (len(high) - 1))
@@ -136,11 +136,31 @@ def test_writes_back_what_it_computed(shown):
     assert values["loss"] == pytest.approx(values["fit"] + 0.5 * values["kl"] / len(LINE))
     text = page.locator(".result").inner_text()
     outside = trait(page, "outside_total")
-    assert f"{2000 * outside:,.0f} of 2,000 held-out points outside, {outside:.2%}" in text.replace(
-        " %", "%"
-    )
-    assert f"it leaves out {trait(page, 'outside_epistemic'):.2%}" in text.replace(" %", "%")
-    assert f"outside at {200 * trait(page, 'curve_outside_epistemic'):.0f} of 200" in text
+    counted = f"{2000 * outside:,.0f} of 2,000 held-out points ({outside:.2%}, nominal 0.27%)"
+    assert counted in text.replace(" %", "%")
+    assert f"true curve at {200 * trait(page, 'curve_outside_epistemic'):.0f} of 200" in text
+
+
+FILLED = """([name, shares]) => {
+  const path = (name) => document.querySelector(`.picture path.${name}`);
+  const places = path("epistemic").getAttribute("d").match(/[-.0-9]+,[-.0-9]+/g);
+  const at = (i) => places[i].split(",").map(Number);
+  const [x, top] = at(60), [, bottom] = at(181); // there and back again: the two ends at x = 0
+  const place = (share) => new DOMPoint(x, ((top + bottom) + share * (bottom - top)) / 2);
+  return shares.map((share) => path(name).isPointInFill(place(share)));
+}"""
+
+
+def test_bands_lie_side_by_side_and_their_colours_do_not_mix(shown):
+    page = shown(PosteriorPlayground(running=False, **SMALL))
+    shares = [0, 0.9, -0.9, 1.1, -1.1]  # of the epistemic band's half width, from its middle
+    inside = [True, True, True, False, False]
+    assert page.evaluate(FILLED, ["epistemic", shares]) == inside
+    assert page.evaluate(FILLED, ["total", shares]) == [not share for share in inside]
+    hole = page.locator(".picture path.epistemic").get_attribute("d")
+    page.get_by_text("More:").click()
+    page.get_by_label("Epistemic band").uncheck()
+    assert hole not in page.locator(".picture path.total").get_attribute("d")
 
 
 # What it computes (loss, gradient and moments: test_playground_mathematics.py)
@@ -335,6 +355,22 @@ def test_a_swipe_over_the_plot_scrolls_the_page(shown):
     assert trait(page, "points") == LINE
 
 
+def test_the_audit_stays_in_sight_of_the_sliders_on_a_phone(shown):
+    page = shown(PosteriorPlayground(running=False), width=375, height=700, has_touch=True)
+    page.add_style_tag(content="body { padding-bottom: 900px }")
+    page.get_by_label("Hidden units").evaluate("(node) => node.scrollIntoView({block: 'end'})")
+    result = page.locator(".result").bounding_box()
+    assert page.evaluate("scrollY") > 400
+    assert 0 <= result["y"] <= 350
+
+
+def test_hints_speak_of_the_hand_at_hand(shown):
+    hint = shown(PosteriorPlayground(running=False)).locator(".hint")
+    assert hint.inner_text().startswith("Click")
+    finger = shown(PosteriorPlayground(running=False), has_touch=True, is_mobile=True)
+    assert finger.locator(".hint").inner_text().startswith("Tap")
+
+
 def test_fits_a_phone(shown):
     page = shown(PosteriorPlayground(running=False), width=320)
     page.get_by_text("More:").click()
@@ -369,6 +405,25 @@ def test_keys_move_and_remove_points(shown):
     assert page.evaluate(focus) == "Data point 13 of 13"
     page.keyboard.press("ArrowDown")
     assert trait(page, "points")[-1][1] == -0.5
+
+
+def test_focus_stays_in_the_figure_when_its_place_goes(shown):
+    page = shown(PosteriorPlayground(running=False, points=[[0, 0]], hidden_units=4))
+    focused = "document.activeElement.closest('label')?.textContent"
+    undo = page.get_by_role("button", name="Undo")
+    page.get_by_role("button", name="Cut a gap").press("Enter")
+    undo.press("Enter")
+    assert undo.is_disabled()
+    assert page.evaluate(focused) == "Add or move"
+    page.keyboard.press("Enter")  # once too often
+    assert trait(page, "points") == [[0, 0]]
+    page.get_by_role("button", name="Cut a gap").press("Enter")
+    page.get_by_role("slider", name="Right edge of the gap").press("Delete")
+    assert trait(page, "gap") == []
+    assert page.evaluate(focused) == "Add or move"
+    page.get_by_role("slider", name="Data point").press("Delete")
+    assert trait(page, "points") == []
+    assert page.evaluate(focused) == "Add or move"
 
 
 def test_keys_move_sliders_and_choose(shown):
@@ -408,6 +463,75 @@ def test_pause_step_and_reset(shown):
     assert width(page, 1) != start  # another start
 
 
+RESULTS = ("loss", "fit", "kl", "steps", "outside_total", "curve_outside_epistemic")
+
+
+def test_start_again_comes_to_the_same_rest_as_a_fresh_page(shown):
+    figure = PosteriorPlayground(prior_sigma=1.5, **SMALL)
+    page = shown(figure)
+    rest(page)
+    fresh = {name: trait(page, name) for name in RESULTS}
+    page.get_by_label("Prior σ").press("End")
+    mark(page, "D").click()
+    page.get_by_label("Hidden units").press("Home")
+    page.get_by_label("Ensemble").check()
+    page.mouse.click(*place(page, 2.5, 5))
+    page.get_by_role("button", name="Cut a gap").click()
+    page.get_by_text("More:").click()
+    page.get_by_label("by drawn weights").check()
+    page.get_by_label("Total band").uncheck()
+    page.get_by_role("button", name="Reset network").click()
+    page.get_by_role("button", name="100 steps").click()  # and that pauses
+    again = page.get_by_role("button", name="Start again")
+    again.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Start again"
+    rest(page)
+    assert {name: trait(page, name) for name in RESULTS} == fresh
+    results = (*RESULTS, "outside_epistemic")
+    given = {name: value for name, value in figure.settings().items() if name not in results}
+    assert {name: trait(page, name) for name in given} == given
+
+
+def test_rest_depends_on_the_way_there_and_a_new_network_forgets_it(shown):
+    page = shown(PosteriorPlayground())
+    rest(page)
+    fresh = trait(page, "loss")
+    noise = page.get_by_label("Noise s")
+    noise.fill("178")
+    assert trait(page, "noise_sigma") == pytest.approx(3, abs=0.05)
+    rest(page)
+    noise.fill("106")
+    assert trait(page, "noise_sigma") == pytest.approx(0.574)
+    rest(page)
+    assert trait(page, "loss") > fresh + 0.4
+    assert trait(page, "curve_outside_epistemic") > 0.1
+    page.get_by_role("button", name="Reset network").click()
+    rest(page)
+    assert trait(page, "loss") == pytest.approx(fresh, abs=0.05)
+    assert trait(page, "curve_outside_epistemic") == 0
+
+
+@pytest.mark.parametrize(
+    ("estimator", "words"),
+    [
+        ("weight", "stopped after 10,000 noisy steps, 10,100 steps in all"),
+        ("exact", "at rest, 10,100 steps"),
+    ],
+)
+def test_the_steps_say_rest_only_of_a_loss_that_settled(shown, estimator, words):
+    page = shown(PosteriorPlayground(running=False, estimator=estimator, **SMALL))
+    page.get_by_role("button", name="100 steps").click()
+    page.get_by_label("Prior σ").press("ArrowRight")  # counts anew from here
+    page.evaluate(
+        """() => {
+          const [button] = [...document.querySelectorAll("button")].filter(
+            ({textContent}) => textContent === "100 steps");
+          for (let i = 0; i < 100; i++) button.click();
+        }"""
+    )
+    assert page.locator(".steps").inner_text() == words
+
+
 OUT_OF_SIGHT = """() => new Promise((resolve) => {
   document.body.insertAdjacentHTML("afterbegin", '<p style="height: 9000px">');
   new IntersectionObserver((entries) => entries.at(-1).isIntersecting || resolve()).observe(
@@ -438,6 +562,30 @@ def test_nothing_runs_out_of_sight_or_at_rest(shown):
     rest(page)
 
 
+def test_jitter_is_the_noises_standard_deviation_whatever_the_trend(module):
+    noise = 0.3 * torch.randn(4000, dtype=torch.float64)
+    values = noise + torch.linspace(50, 0, 4000)
+    page = module("posterior_playground")
+    assert page.evaluate("(v) => module.jitter(v)", values.tolist()) == pytest.approx(0.3, rel=0.1)
+    assert page.evaluate("module.jitter([1, 3, 5, 7])") == 0
+    assert page.evaluate("module.jitter([])") == 0
+
+
+def jitter_said(page):
+    text = page.locator(".loss .legend").inner_text()
+    return float(re.search(r"jitter of the fit = ±([\d.]+) nats", text)[1])
+
+
+def test_jitter_tells_the_estimators_apart(shown):
+    jitter = {}
+    for estimator in ("weight", "local", "exact"):
+        page = shown(PosteriorPlayground(running=False, estimator=estimator))
+        for _ in range(20):
+            page.get_by_role("button", name="100 steps").click()
+        jitter[estimator] = jitter_said(page)
+    assert jitter["weight"] > 1.5 * jitter["local"] > 15 * jitter["exact"]
+
+
 @pytest.mark.parametrize("estimator", ["weight", "local"])
 def test_draws_train_too_and_jitter(shown, estimator):
     page = shown(PosteriorPlayground(estimator=estimator, **SMALL))
@@ -463,7 +611,9 @@ def test_overlays_learn_the_data(shown, label, name):
     page.wait_for_function("model.get('steps') > 1000", timeout=60_000)
     page.get_by_role("button", name="Pause").click()
     assert edges.get_attribute("d").count("M") == 2
-    assert page.locator(".picture + .legend").inner_text().lower().count(label.lower()) == 1
+    legend = page.locator(".picture + .legend").inner_text()
+    assert legend.lower().count(label.lower()) == 1
+    assert legend.count("mean and ±3σ of the curve") == 1
     mean = page.locator(f".picture .overlay.{name}:not(.edges)").get_attribute("d")
     slope = (heights(mean)[40] - heights(mean)[80]) / 2  # pixels per unit of x, between -1 and 1
     assert slope == pytest.approx(2 * 290 / 40, rel=0.25)
@@ -549,6 +699,17 @@ def test_a_link_brings_the_same_state(addressed):
     copy.evaluate("location.hash = '#playground?kl=7'")  # a link on the page itself
     copy.wait_for_function("model.get('kl_weight') === 7")
     assert trait(copy, "show_dropout") is False
+
+
+def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
+    page = addressed("#playground?prior=7&gap=-1_1&flip=3", quiet())
+    assert trait(page, "prior_sigma") == 7
+    page.get_by_role("button", name="Start again").click()
+    assert (trait(page, "prior_sigma"), trait(page, "gap")) == (2, [])
+    assert trait(page, "show_truth") is False
+    page.wait_for_function("!location.hash")
+    page.get_by_role("button", name="Undo").click()
+    assert trait(page, "gap") == [-1, 1]
 
 
 def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):

@@ -2,7 +2,16 @@
 // #KEY?kl=0.1&prior=2 holds what differs from the figure's own settings, and nothing else.
 
 import { button, html } from "../shared/controls.js";
-import { clamp, MOST_POINTS, pointAt, RANGES, SMALLEST_GAP, SWITCHES, X_DOMAIN } from "./limits.js";
+import {
+  clamp,
+  MOST_POINTS,
+  pointAt,
+  RANGES,
+  SETTINGS,
+  SMALLEST_GAP,
+  SWITCHES,
+  X_DOMAIN,
+} from "./limits.js";
 import { ESTIMATORS } from "./training.js";
 
 const NUMBERS = {
@@ -11,9 +20,6 @@ const NUMBERS = {
   noise: "noise_sigma",
   hidden: "hidden_units",
 };
-
-/** The traits that an address holds. */
-const SHARED = [...Object.values(NUMBERS), ...SWITCHES, "estimator", "points", "gap"];
 
 const numbers = (text) => (text ? text.split("_").map(Number) : []);
 const key = (point) => point.join("_");
@@ -69,7 +75,7 @@ export function decodeState(text, defaults) {
  * The address is changed in place, so that the browser's history has no entry for each move.
  */
 export function shareByAddress(controls, model, name) {
-  const stateOf = () => Object.fromEntries(SHARED.map((trait) => [trait, model.get(trait)]));
+  const stateOf = () => Object.fromEntries(SETTINGS.map((trait) => [trait, model.get(trait)]));
   const prefix = `#${name}?`;
   const defaults = stateOf();
   const read = () => {
@@ -85,7 +91,7 @@ export function shareByAddress(controls, model, name) {
   read();
   let timer = null;
   // Browsers allow an address to change about three times a second.
-  controls.onChange(SHARED, () => (timer ??= setTimeout(() => ((timer = null), write()), 400)));
+  controls.onChange(SETTINGS, () => (timer ??= setTimeout(() => ((timer = null), write()), 400)));
   addEventListener("hashchange", read);
   controls.atEnd(() => {
     removeEventListener("hashchange", read);

@@ -27,8 +27,8 @@ export function heldOut() {
  * Return a function from a network and its noise to the audit of its 3-sigma bands.
  *
  * `total` counts the held-out points outside the total band, which promises them; `epistemic`
- * those outside the epistemic band, which does not; `curve` the places where the true curve, which
- * it does promise, lies outside it. Each is one of `auditBand`. `outsiders` are the points outside
+ * those outside the epistemic band, which does not and is not blamed for them; `curve` the places
+ * where the true curve, which that one promises, lies outside it. Each is one of `auditBand`. `outsiders` are the points outside
  * the total band, as { x, y }.
  */
 export function createAudit() {
@@ -55,16 +55,16 @@ export function createAudit() {
   };
 }
 
-/** Return the audit in words. */
-export function auditText({ total, epistemic, curve }) {
+/** Return the audit in words: of each band what it promises. */
+export function auditText({ total, curve }) {
   const count = ({ outside, total: all }) =>
     `${outside.toLocaleString("en")} of ${all.toLocaleString("en")}`;
   const percent = (share) => `${(100 * share).toFixed(2)} %`;
   return [
-    "Total band: ",
-    html("b", {}, `${count(total)} held-out points outside, ${percent(total.share)}`),
-    ` (nominal: ${percent(total.nominal)}). Epistemic band: `,
-    html("b", {}, `true curve outside at ${count(curve)} places`),
-    `. (Of the points, which it does not promise, it leaves out ${percent(epistemic.share)}.)`,
+    "Outside the total band: ",
+    html("b", {}, `${count(total)} held-out points`),
+    ` (${percent(total.share)}, nominal ${percent(total.nominal)}). Outside the epistemic band: `,
+    html("b", {}, `true curve at ${count(curve)} places`),
+    ".",
   ];
 }

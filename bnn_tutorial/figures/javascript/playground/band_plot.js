@@ -16,10 +16,11 @@ export const GRID = Float64Array.from(
 );
 
 /** What can be laid over the band: name, words of the legend; the style is the stylesheet's. */
-export const OVERLAYS = {
-  gaussian_process: "exact: Gaussian process of the infinitely wide network",
-  dropout: "MC dropout",
-  ensemble: "ensemble of five",
+const OVERLAYS = {
+  gaussian_process:
+    "exact Gaussian process with this network's prior covariance: mean and ±3σ of the curve",
+  dropout: "MC dropout: mean and ±3σ of the curve",
+  ensemble: "ensemble of five: mean and ±3σ of the curve",
 };
 
 const LEGEND = {
@@ -106,8 +107,10 @@ export class BandPlot {
     const { plot, paths } = this;
     const put = (node, d) => setAttributes(node, { d: d || null });
     const area = ({ low, high }) => areaPath(plot, GRID, low, high);
-    put(paths.total, show.total && area(around({ mean, std }, 3, noiseSigma)));
-    put(paths.epistemic, show.epistemic && area(around({ mean, std }, 3)));
+    const epistemic = show.epistemic ? area(around({ mean, std }, 3)) : "";
+    put(paths.epistemic, epistemic);
+    // With the epistemic band as a hole (by the rule evenodd), so that the colours don't mix.
+    put(paths.total, show.total && area(around({ mean, std }, 3, noiseSigma)) + epistemic);
     put(paths.functions, functions.map((values) => linePath(plot, GRID, values)).join(""));
     put(paths.truth, show.truth && linePath(plot, GRID, GRID.map(truth)));
     put(paths.mean, linePath(plot, GRID, mean));

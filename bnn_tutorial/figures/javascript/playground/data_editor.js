@@ -21,8 +21,9 @@ const TOOLS = [
     hint:
       "Click the plot to add a point, drag a point to move it, double-click it to remove it. By " +
       "keys: Tab to a point, arrows move it, Page Down goes to the next, Delete removes it.",
+    touchHint: "Tap the plot to add a point, drag a point to move it; Erase removes points.",
   },
-  { value: "erase", label: "Erase", hint: "Click points to remove them, or drag over them." },
+  { value: "erase", label: "Erase", hint: "Click or tap points to remove them, or drag over them." },
   {
     value: "gap",
     label: "Cut a gap",
@@ -57,7 +58,10 @@ export class DataEditor {
     this.#original = original;
     this.gap = new Gap(plot, {
       get: () => this.#gap,
-      set: (gap, gesture) => this.#change({ gap }, gesture),
+      set: (gap, gesture) => {
+        this.#change({ gap }, gesture);
+        if (!gap.length) this.#keepFocus(); // the edge that had it is gone
+      },
     });
     this.layer = plot.layer("data");
     this.toolbar = this.#makeToolbar();
@@ -96,7 +100,9 @@ export class DataEditor {
     });
     this.gap.draw(gap);
     this.gapButton.textContent = gap.length ? "Close the gap" : "Cut a gap in the middle";
-    this.undoButton.disabled = !this.#undo.length;
+    const nothing = !this.#undo.length;
+    if (nothing && document.activeElement === this.undoButton) this.#keepFocus();
+    this.undoButton.disabled = nothing;
   }
 
   #makeToolbar() {
@@ -123,7 +129,7 @@ export class DataEditor {
         button("Add a point", () => this.#addSomewhere()),
         this.gapButton,
         this.undoButton,
-        button("Reset data", () => this.#change(this.#original)),
+        button("Reset data", () => this.reset()),
       ),
     );
   }
@@ -131,7 +137,18 @@ export class DataEditor {
   #choose(tool) {
     this.#tool = tool;
     this.#plot.svg.dataset.tool = tool;
-    this.hint.textContent = TOOLS.find(({ value }) => value === tool).hint;
+    const { hint, touchHint = hint } = TOOLS.find(({ value }) => value === tool);
+    this.hint.textContent = matchMedia("(pointer: coarse)").matches ? touchHint : hint;
+  }
+
+  /** Take the focus from what is about to go, to a place near by where Enter does no harm. */
+  #keepFocus() {
+    this.toolbar.querySelector("input:checked").focus({ preventScroll: true });
+  }
+
+  /** Bring the original data back; Undo brings back what they replace. */
+  reset() {
+    this.#change(this.#original);
   }
 
   /** Set points or gap; the changes of one `gesture` are one entry of Undo. */
@@ -201,7 +218,8 @@ export class DataEditor {
       this.#change({ points: this.#moved(index, to) }, `point ${index}`);
     } else if (event.key === "Delete" || event.key === "Backspace") {
       this.#change({ points: this.#without(index) });
-      this.#nodes[Math.min(index, this.#nodes.length - 1)]?.focus();
+      if (this.#nodes.length) this.#nodes[Math.min(index, this.#nodes.length - 1)].focus();
+      else this.#keepFocus();
     } else return;
     event.preventDefault();
   }

@@ -17,7 +17,7 @@ export function klConventions({ numData, numParameters, noiseSigma }) {
       name: "the ELBO",
       formula: "λ = 1",
       value: 1,
-      meaning: "the KL divided by the number N of data: every point counts once.",
+      meaning: "the KL divided by the number N of data, whatever the batch or the network.",
     },
     {
       letter: "B",
@@ -45,7 +45,7 @@ export function klConventions({ numData, numParameters, noiseSigma }) {
       name: "the printed 0.01",
       formula: "0.01 N / (2 P s²)",
       value: (RECIPE_WEIGHT * numData) / (2 * numParameters * noiseSigma ** 2),
-      meaning: "squared error + 0.01 × averaged KL, the recipe of the regression chapter.",
+      meaning: "squared error + 0.01 × averaged KL, the recipe of the chapter on regression.",
     },
   ];
 }

@@ -19,6 +19,9 @@ export const SWITCHES = [
   "show_ensemble",
 ];
 
+/** The traits with which a reader says what is trained and shown; an address holds them. */
+export const SETTINGS = [...Object.keys(RANGES), ...SWITCHES, "estimator", "points", "gap"];
+
 /** The plot's axes; every data point lies on them. */
 export const X_DOMAIN = [-3, 3];
 export const Y_DOMAIN = [-20, 20];

@@ -8,6 +8,19 @@ const PARTS = {
   complexity: "complexity: λ KL / N",
 };
 
+const JITTER_RECORDS = 50; // the latest, over which the jitter is told
+
+/**
+ * Return the standard deviation of independent noise in `values`, whatever straight line they follow.
+ *
+ * The second difference of three values has no trend, and 1 + 4 + 1 times one value's variance.
+ */
+export function jitter(values) {
+  const bends = values.slice(2).map((value, i) => value - 2 * values[i + 1] + values[i]);
+  const squares = bends.reduce((sum, bend) => sum + bend * bend, 0);
+  return Math.sqrt(squares / (6 * Math.max(bends.length, 1)));
+}
+
 export class LossPlot {
   #history = [];
 
@@ -31,13 +44,15 @@ export class LossPlot {
     });
     this.total = html("b");
     this.kl = html("b");
+    this.jitter = html("b");
     const sum = html("li", {}, html("span", {}, "loss = fit + complexity = ", this.total));
     const whole = html("li", {}, html("span", {}, "KL = ", this.kl, " nats"));
+    const noise = html("li", {}, html("span", {}, "jitter of the fit = ±", this.jitter));
     this.node = html(
       "div",
       { class: "loss live" },
       this.plot.svg,
-      html("ul", { class: "legend" }, ...entries, sum, whole),
+      html("ul", { class: "legend" }, ...entries, sum, whole, noise),
     );
   }
 
@@ -46,6 +61,8 @@ export class LossPlot {
     this.numbers.complexity.textContent = numberText(complexity);
     this.total.textContent = numberText(loss);
     this.kl.textContent = numberText(kl);
+    const latest = history.slice(-JITTER_RECORDS).map((record) => record.fit);
+    this.jitter.textContent = `${jitter(latest).toFixed(3)} nats`;
     this.#history = history;
     // The first steps after a change may be off the scale, so that what follows can be read.
     const settling = history.slice(Math.floor(history.length / 4));

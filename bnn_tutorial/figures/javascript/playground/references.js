@@ -1,6 +1,6 @@
-// What the playground lays over its network: the exact posterior of the infinitely wide network,
-// dropout at prediction, and an ensemble. Shown in the chapter "Polynomial regression with 3-sigma
-// bands". Data and settings are those of network.js.
+// What the playground lays over its network: the exact posterior of the Gaussian process with the
+// network's prior mean and covariance, dropout at prediction, and an ensemble. Shown in the chapter
+// "Polynomial regression with 3-sigma bands". Data and settings are those of network.js.
 
 import { randomUniform } from "../shared/gaussian.js";
 import { pointFit, pointOutputs, startWeights, weightCount } from "./point_network.js";
@@ -20,7 +20,10 @@ export function reluKernel(x1, x2, { hidden, priorSigma }) {
 }
 
 /**
- * Return { mean, std } at `xNew` of the Gaussian process that the network becomes without end.
+ * Return { mean, std } at `xNew` of the Gaussian process with the network's prior covariance.
+ *
+ * The network of H units becomes this process when its width grows from H on while the prior of its
+ * output weights shrinks, so that the covariance stays (Neal, 1996).
  *
  * mean = k* (K + s²I)⁻¹ y and std² = k** - k* (K + s²I)⁻¹ k*, by Cholesky (Rasmussen and Williams,
  * 2006, algorithm 2.1). `settings` are { hidden, priorSigma, noiseSigma }.

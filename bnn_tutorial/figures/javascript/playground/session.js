@@ -40,7 +40,8 @@ class Learner {
     this.stepsAwake += 1;
     if (this.stepsAwake % STRETCH) return;
     const mean = this.sum / STRETCH;
-    this.resting = Math.abs(this.before - mean) < SETTLED || this.stepsAwake >= MOST_STEPS;
+    this.settled = Math.abs(this.before - mean) < SETTLED;
+    this.resting = this.settled || this.stepsAwake >= MOST_STEPS;
     this.before = mean;
     this.sum = 0;
   }
@@ -73,6 +74,12 @@ export class Session {
   /** Whether nothing that is shown has anything left to learn. */
   get resting() {
     return this.#active().every((learner) => learner.resting);
+  }
+
+  /** The steps after which the network was stopped because its loss did not settle, or null. */
+  get stoppedAfter() {
+    const { resting, settled, stepsAwake } = this.learners.network;
+    return resting && !settled ? stepsAwake : null;
   }
 
   /** Let everything learn again, after the problem has changed. */
