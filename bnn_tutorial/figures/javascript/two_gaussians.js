@@ -81,11 +81,15 @@ function render({ model, el }) {
     interactive: true,
   });
   const change = (name) => (quantity, value) => {
-    const rounded = Number(value.toFixed(2));
-    controls.set({ [`${name}_${quantity}`]: within(BOUNDS[quantity], rounded) });
+    controls.set({ [`${name}_${quantity}`]: within(BOUNDS[quantity], value) });
   };
   const [densityOfP, densityOfQ] = ["p", "q"].map(
-    (name) => new Density(name, top, { get: () => own(name), change: change(name) }),
+    (name) =>
+      new Density(name, top, {
+        get: () => own(name),
+        other: () => (isTwoPeaks() ? null : own(name === "q" ? "p" : "q")),
+        change: change(name),
+      }),
   );
   const fitCurves = Object.keys(DIRECTIONS).map((name) => svg("path", { class: `fit ${name}` }));
   const { area, curve } = densityOfP;
@@ -131,6 +135,7 @@ function render({ model, el }) {
   );
 
   function showTarget() {
+    target.hidden = !model.get("target_choice");
     sliders.replaceChildren(...slidersOfQ, ...(isTwoPeaks() ? [] : slidersOfP));
     const entries = LEGEND[model.get("target")];
     legend.replaceChildren(
@@ -216,7 +221,7 @@ function render({ model, el }) {
     );
   }
 
-  controls.onChange(["target"], showTarget);
+  controls.onChange(["target", "target_choice"], showTarget);
   controls.onChange(["target", "q_mean", "q_std", "p_mean", "p_std"], () => {
     if (placing) return;
     stop();
@@ -229,8 +234,8 @@ function render({ model, el }) {
     target,
     legend,
     top.svg,
-    ...integrands.map(({ node }) => node),
     html("div", { class: "buttons" }, ...buttons),
+    ...integrands.map(({ node }) => node),
     sliders,
     result.node,
   );

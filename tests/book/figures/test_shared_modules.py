@@ -274,6 +274,29 @@ def test_handle_follows_the_pointer_that_holds_it(page):
     assert page.evaluate("places") == pytest.approx([7, 2.3], abs=1e-6)
 
 
+def test_a_second_finger_neither_takes_nor_drops_a_handle(page):
+    page.evaluate(HANDLES)
+    send = """([kind, pointerId, to]) => {
+      const {x, y} = document.querySelector("svg.plot").getBoundingClientRect();
+      document.querySelector("[role=slider]").dispatchEvent(new PointerEvent(kind, {
+        pointerId, clientX: x + plot.x(to), clientY: y + plot.y(30), isPrimary: pointerId === 1,
+      }));
+    }"""
+    page.evaluate("Element.prototype.setPointerCapture = () => {}")  # it knows true pointers only
+    for kind, pointer, to in (
+        ("pointerdown", 2, 2),
+        ("pointermove", 2, 3),
+        ("pointerdown", 1, 2),
+        ("pointerdown", 2, 3),
+        ("pointermove", 2, 4),
+        ("pointerup", 2, 4),
+    ):
+        page.evaluate(send, [kind, pointer, to])
+        assert page.evaluate("places[0]") == 2
+    page.evaluate(send, ["pointermove", 1, 4])
+    assert page.evaluate("places[0]") == pytest.approx(4, abs=1e-6)
+
+
 def test_handle_follows_the_keys_of_a_slider(page):
     page.evaluate(HANDLES)
     handle = page.get_by_role("slider", name="First")

@@ -20,13 +20,13 @@ export class Gap {
         svg("line", { class: "dot" }),
       );
       return movable(node, plot, {
-        from: () => ({ x: get()[side], y: 0 }),
-        move: ({ x }) => {
+        from: () => get()[side],
+        move: (x) => {
           const gap = [...get()];
           gap[side] = Number(clamp(x, this.#room(gap, side)).toFixed(2));
           set(gap, `${name} edge`);
         },
-        step: { x: STEP, y: 0 },
+        step: STEP,
         remove: () => set([]),
       });
     });

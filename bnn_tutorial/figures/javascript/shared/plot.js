@@ -71,6 +71,7 @@ export class Plot {
     this.width = 640;
     this.draw = draw;
     this.windows = [];
+    this.handles = new Map(); // each with what takes it into the hand
     this.grid = svg("g", { class: "axes", "aria-hidden": "true" });
     this.svg = svg(
       "svg",
@@ -116,6 +117,17 @@ export class Plot {
       x: this.x.invert((event.clientX - box.left) * stretch),
       y: this.y.invert((event.clientY - box.top) * stretch),
     };
+  }
+
+  /** Return the handle in sight that is nearest to a pointer: `node` where none is nearer. */
+  nearestHandle({ clientX, clientY }, node) {
+    const distance = (handle) => {
+      const { x, y, width, height } = handle.getBoundingClientRect();
+      return Math.hypot(clientX - x - width / 2, clientY - y - height / 2);
+    };
+    return [...this.handles.keys()]
+      .filter((handle) => handle.getClientRects().length)
+      .reduce((best, handle) => (distance(handle) < distance(best) ? handle : best), node);
   }
 
   end() {
@@ -175,59 +187,62 @@ export class Plot {
   }
 }
 
+const KEY_STEPS = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -10,
+  PageUp: 10,
+};
+const KEY_ENDS = { Home: "aria-valuemin", End: "aria-valuemax" };
+
 /**
- * Make `node` movable: by dragging it, or focused by the arrow keys (Shift: ten steps).
+ * Make `node`, a slider with its ARIA values, movable along x: by dragging it, or focused by the
+ * keys of a slider (an arrow with Shift: ten steps).
  *
- * @param {Plot} plot whose units `move` gets
- * @param {function} options.from returns the present place `{ x, y }`
- * @param {function} options.move called with the new place `{ x, y }`
- * @param {object} options.step of the arrow keys, `{ x, y }`; an axis of step 0 does not move
+ * @param {Plot} plot in whose units of x a place is
+ * @param {function} options.from returns the present place
+ * @param {function} options.move called with the new place, and whether it was `dragged` there
+ * @param {number} options.step of the arrow keys
  * @param {function} options.remove called for Delete and Backspace
  */
 export function movable(node, plot, { from, move, step, remove }) {
   setAttributes(node, { tabindex: 0, class: `${node.getAttribute("class") ?? ""} handle`.trim() });
   let grip = null;
-  node.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    event.preventDefault();
-    event.stopPropagation();
+  plot.handles.set(node, (event) => {
     node.setPointerCapture(event.pointerId);
     node.focus({ preventScroll: true });
-    const pointer = plot.position(event);
-    const place = from();
-    grip = { x: place.x - pointer.x, y: place.y - pointer.y };
+    grip = { pointerId: event.pointerId, offset: from() - plot.position(event).x };
+  });
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary) return;
+    event.preventDefault();
+    event.stopPropagation();
+    plot.handles.get(plot.nearestHandle(event, node))(event);
   });
   // Chromium heeds the touch-action of a whole svg, not of what is in it: a finger on the handle
   // would scroll the page.
   node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointermove", (event) => {
-    if (!grip) return;
-    const pointer = plot.position(event);
-    move({ x: pointer.x + grip.x, y: pointer.y + grip.y });
+    if (event.pointerId === grip?.pointerId) move(plot.position(event).x + grip.offset, true);
   });
-  // A finger would scroll the page: touch-action has no effect on what lies inside an SVG (Chromium).
-  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
-  for (const type of ["pointerup", "pointercancel"]) node.addEventListener(type, () => (grip = null));
-  const directions = {
-    ArrowLeft: [-1, 0],
-    ArrowRight: [1, 0],
-    ArrowDown: [0, -1],
-    ArrowUp: [0, 1],
-  };
+  for (const type of ["pointerup", "pointercancel"])
+    node.addEventListener(type, (event) => {
+      if (event.pointerId === grip?.pointerId) grip = null;
+    });
   node.addEventListener("keydown", (event) => {
-    if (remove && (event.key === "Delete" || event.key === "Backspace")) {
-      event.preventDefault();
-      remove();
-      return;
-    }
-    const direction = directions[event.key];
-    if (!direction) return;
-    const [dx, dy] = [direction[0] * step.x, direction[1] * step.y];
-    if (!dx && !dy) return;
+    const steps = KEY_STEPS[event.key];
+    const end = KEY_ENDS[event.key];
+    if (remove && (event.key === "Delete" || event.key === "Backspace")) remove();
+    else if (steps) {
+      const times = event.shiftKey && event.key.startsWith("Arrow") ? 10 : 1;
+      move(from() + steps * times * step, false);
+    } else if (end) {
+      const [to, now] = [end, "aria-valuenow"].map((name) => Number(node.getAttribute(name)));
+      move(from() + to - now, false);
+    } else return;
     event.preventDefault();
-    const times = event.shiftKey ? 10 : 1;
-    const place = from();
-    move({ x: place.x + dx * times, y: place.y + dy * times });
   });
   return node;
 }

@@ -89,13 +89,13 @@ const downhill = {
   },
 };
 
-const LONGEST_STEP = 0.1;
+const LONGEST_STEP = 0.05;
 const SHORTEST_STEP = 1e-10;
 
 /**
  * Return q after one step down the divergence of this `direction`, or null if no step leads lower.
  *
- * The step is `rate` times the natural gradient, at most 0.1 long, and halved until it leads down.
+ * The step is `rate` times the natural gradient, at most 0.05 long, and halved until it leads down.
  */
 export function descend(q, p, direction, rate) {
   const value = divergenceOf[direction](q, p);
@@ -114,8 +114,8 @@ export function settle(q, p, direction) {
   return q;
 }
 
-const SLIDE_RATE = 0.08;
-const SLIDE_END = 1e-4;
+const SLIDE_RATE = 0.04;
+const SLIDE_END = 5e-4;
 
 /** Yield the places of q on its way down this divergence, in steps for the eye; return the last. */
 export function* slide(q, p, direction) {

@@ -5,22 +5,29 @@ import { html, numberText } from "../shared/controls.js";
 import { linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
 
 /** The places on the x axis at which curves are drawn. */
-export const X = Float64Array.from({ length: 281 }, (_, i) => -7 + i / 20);
+const STEP = 0.05;
+export const X = Float64Array.from({ length: 281 }, (_, i) => -7 + i * STEP);
 
 export const X_AXIS = { domain: [-7, 7], ticks: 7 };
 export const BOUNDS = {
-  mean: { min: -5, max: 5, step: 0.1 },
-  std: { min: 0.2, max: 4, step: 0.05 },
+  mean: { min: -3.5, max: 3.5, step: 0.1 },
+  std: { min: 0.2, max: 3, step: 0.05 },
 };
+const SNAP = 5; // pixels
+
 export const QUANTITIES = { mean: "Mean", std: "Standard deviation" };
 
 /** Return the closed path between zero and the curve through `values`. */
 const underPath = (plot, values) =>
   `${linePath(plot, X, values)}V${plot.y(0).toFixed(1)}H${plot.x(X[0]).toFixed(1)}Z`;
 
+/** Return the integral over the x axis of a function with these values at X. */
+const onAxis = (values) =>
+  STEP * (values.reduce((sum, value) => sum + value, 0) - (values[0] + values.at(-1)) / 2);
+
 /** Write nats with the decimals that fit the `largest` number beside it. */
 export const natsText = (value, largest = value) =>
-  value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0);
+  value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0).replace("-", "−");
 
 /** Return a small picture of a curve or an area, for a legend or a sum. */
 export function swatch(path, name) {
@@ -35,8 +42,11 @@ const AREA_SWATCHES = {
 
 /** A density with a handle at its peak and one a standard deviation to the right of it. */
 export class Density {
-  /** `get()` returns `{ mean, std }`, and `change(quantity, value)` is the reader's wish. */
-  constructor(name, plot, { get, change }) {
+  /**
+   * `get()` returns `{ mean, std }`, `other()` those of the other density or null if it has none,
+   * and `change(quantity, value)` is the reader's wish.
+   */
+  constructor(name, plot, { get, other, change }) {
     Object.assign(this, { name, plot, get });
     this.area = svg("path", { class: `under ${name}` });
     this.curve = svg("path", { class: `curve ${name}` });
@@ -60,9 +70,15 @@ export class Density {
         handle.append(reach, knob);
         const origin = () => (quantity === "mean" ? 0 : get().mean);
         movable(handle, plot, {
-          from: () => ({ x: origin() + get()[quantity], y: 0 }),
-          move: ({ x }) => change(quantity, x - origin()),
-          step: { x: step, y: 0 },
+          from: () => origin() + get()[quantity],
+          move: (x, dragged) => {
+            const value = x - origin();
+            const equal = other()?.[quantity];
+            // No hand puts one density onto the other to the last digit.
+            const snaps = dragged && Math.abs(plot.x(value) - plot.x(equal)) < SNAP;
+            change(quantity, snaps ? equal : Number(value.toFixed(2)));
+          },
+          step,
         });
         return [quantity, handle];
       }),
@@ -84,10 +100,7 @@ export class Density {
     const { mean, std } = this.get();
     const peak = 1 / (std * Math.sqrt(2 * Math.PI));
     const [x, y] = [plot.x(mean), plot.y(peak)];
-    const shoulder = {
-      x: Math.min(plot.x(mean + std), plot.x.range[1]),
-      y: plot.y(peak * Math.exp(-0.5)),
-    };
+    const shoulder = { x: plot.x(mean + std), y: plot.y(peak * Math.exp(-0.5)) };
     setAttributes(handles.mean, { transform: `translate(${x} ${y})` });
     setAttributes(handles.std, { transform: `translate(${shoulder.x} ${shoulder.y})` });
     for (const [quantity, value] of Object.entries({ mean, std }))
@@ -125,13 +138,16 @@ export class Integrand {
   /** Draw these values at X and write the sum of their areas. */
   show(values, domain, { positive, negative }, nats) {
     const area = (sign) => swatch(AREA_SWATCHES[sign], `${sign} ${this.direction}`);
+    const text = (value) => natsText(value, positive);
+    const beyond = nats - onAxis(values);
     this.sum.replaceChildren(
       `${this.name} = `,
       area("positive"),
-      ` ${natsText(positive)} − `,
+      ` ${text(Number(text(nats)) + Number(text(negative)))} − `, // as printed, the sum is right
       area("negative"),
-      ` ${natsText(negative, positive)} = `,
-      html("b", {}, `${natsText(nats, positive)} nats`),
+      ` ${text(negative)} = `,
+      html("b", {}, `${text(nats)} nats`),
+      Math.abs(beyond) > Math.max(0.01 * nats, 5e-4) ? `, ${text(beyond)} beyond the axis` : "",
     );
     this.values = values;
     this.plot.setDomain("y", domain);
