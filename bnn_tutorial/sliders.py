@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from math import inf, log10
 
+import anywidget
 import ipywidgets
 import traitlets
 from IPython.display import clear_output
@@ -15,6 +16,24 @@ from IPython.display import clear_output
 from bnn_tutorial.figures.figure import Figure
 
 STEPS_A_DECADE = 20
+
+
+class _Status(anywidget.AnyWidget):
+    """Text that a screen reader speaks when it changes: of ipywidgets none has such a place.
+
+    The place itself has to stay. An ``ipywidgets.HTML`` puts new elements there at each change.
+    """
+
+    _esm = """export default {
+      render({ model, el }) {
+        el.setAttribute("role", "status");
+        const show = () => (el.textContent = model.get("value"));
+        model.on("change:value", show);
+        show();
+        return () => model.off("change:value", show);
+      },
+    };"""
+    value = traitlets.Unicode().tag(sync=True)
 
 
 class SlidersOverCode(ipywidgets.VBox):
@@ -41,7 +60,7 @@ class SlidersOverCode(ipywidgets.VBox):
         self._sliders = {name: self._slider(name, label) for name, label in labels.items()}
         again = ipywidgets.Button(description="Run again", tooltip="Run the code once more")
         again.on_click(self._run)
-        self._state = ipywidgets.HTML()
+        self._state = _Status()
         self._output = ipywidgets.Output()
         row = ipywidgets.HBox([again, self._state])
         super().__init__([figure, *self._sliders.values(), row, self._output])
@@ -89,7 +108,7 @@ class SlidersOverCode(ipywidgets.VBox):
             self._say(f"Done in {time.perf_counter() - start:.1f} s.")
 
     def _say(self, words: str) -> None:
-        self._state.value = f'<span role="status">{words}</span>'
+        self._state.value = words
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
         return {**super()._repr_mimebundle_(**kwargs), "text/html": self.figure.to_html()}

@@ -2,7 +2,7 @@
 
 import traitlets
 
-from bnn_tutorial.figures.figure import Figure
+from bnn_tutorial.figures.figure import Figure, Float
 
 
 class BayesByCounting(Figure):
@@ -12,13 +12,13 @@ class BayesByCounting(Figure):
     next test's prior. Counts instead of percentages after Gigerenzer and Hoffrage (1995).
     """
 
-    prevalence = traitlets.Float(
+    prevalence = Float(
         0.01, min=0.001, max=0.5, help="p(ill), the share of the ill among all people."
     ).tag(sync=True)
-    sensitivity = traitlets.Float(
+    sensitivity = Float(
         0.9, min=0.5, max=1.0, help="p(positive | ill), the share of the ill whom a test finds."
     ).tag(sync=True)
-    specificity = traitlets.Float(
+    specificity = Float(
         0.9, min=0.5, max=1.0, help="p(negative | healthy), the share of the healthy it clears."
     ).tag(sync=True)
     positive_tests = traitlets.Int(

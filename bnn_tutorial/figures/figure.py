@@ -8,9 +8,11 @@ traits Python reads and sets. A page runs the same module with a stand-in for th
 import base64
 import itertools
 import json
+import math
 from pathlib import Path
 
 import anywidget
+import traitlets
 
 FIGURES = Path(__file__).parent
 BUNDLES = FIGURES / "bundles"
@@ -30,6 +32,19 @@ _START = """(async () => {
 })();"""
 
 _NO_SCRIPT = "<noscript><p>A still: with scripts on, this figure answers.</p></noscript>"
+
+
+class Float(traitlets.Float):
+    """A finite number: JSON, which brings the traits to a page, has neither NaN nor infinity."""
+
+    info_text = "a finite float"
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> float:
+        """Return the value as a float; a ``TraitError`` names the trait that cannot hold it."""
+        number = super().validate(obj, value)
+        if not math.isfinite(number):
+            self.error(obj, value)
+        return number
 
 
 class Figure(anywidget.AnyWidget):

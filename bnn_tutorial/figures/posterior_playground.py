@@ -12,7 +12,7 @@ import traitlets
 from torch import Tensor
 
 from bnn_tutorial.datasets import polynomial_data
-from bnn_tutorial.figures.figure import Figure
+from bnn_tutorial.figures.figure import Figure, Float
 
 NUM_POINTS = 60
 EDGE = 1.5  # of the inputs; beyond them the plot shows what the network makes of no data
@@ -43,13 +43,13 @@ class PosteriorPlayground(Figure):
     \sqrt{12}`, lie outside a 3-sigma band.
     """
 
-    prior_sigma = traitlets.Float(
+    prior_sigma = Float(
         2.0, min=0.1, max=10.0, help="standard deviation of the prior of every weight and bias"
     ).tag(sync=True)
-    kl_weight = traitlets.Float(
+    kl_weight = Float(
         1.0, min=1e-4, max=100.0, help="the weight λ of the KL divergence; 1 is the ELBO"
     ).tag(sync=True)
-    noise_sigma = traitlets.Float(
+    noise_sigma = Float(
         round(NOISE_STD, 3), min=0.05, max=5.0, help="the likelihood's noise s, in the units of y"
     ).tag(sync=True)
     hidden_units = traitlets.Int(30, min=1, max=200, help="H, the number of hidden units").tag(
@@ -65,7 +65,7 @@ class PosteriorPlayground(Figure):
         help="the data, a list of [x, y]: x within [-3, 3], y within [-20, 20], 300 at most"
     ).tag(sync=True)
     gap = traitlets.List(
-        traitlets.Float(), help="[low, high], between which no point trains; [] for none"
+        Float(), help="[low, high], between which no point trains; [] for none"
     ).tag(sync=True)
     running = traitlets.Bool(True, help="whether it trains while in sight").tag(sync=True)
     address_key = traitlets.Unicode(
@@ -86,19 +86,19 @@ class PosteriorPlayground(Figure):
     show_ensemble = traitlets.Bool(False, help="an ensemble of five networks").tag(sync=True)
 
     steps = traitlets.Int(0, help="training steps taken, written by the figure").tag(sync=True)
-    loss = traitlets.Float(None, allow_none=True, help="nats per datum").tag(sync=True)
-    fit = traitlets.Float(
+    loss = Float(None, allow_none=True, help="nats per datum").tag(sync=True)
+    fit = Float(
         None, allow_none=True, help="the expected negative log-likelihood, nats per datum"
     ).tag(sync=True)
-    kl = traitlets.Float(None, allow_none=True, help="KL(q || p) in nats").tag(sync=True)
-    outside_total = traitlets.Float(
+    kl = Float(None, allow_none=True, help="KL(q || p) in nats").tag(sync=True)
+    outside_total = Float(
         None, allow_none=True, help="share of held-out points outside the total band"
     ).tag(sync=True)
-    outside_epistemic = traitlets.Float(
+    outside_epistemic = Float(
         None, allow_none=True, help="share of held-out points outside the epistemic band"
     ).tag(sync=True)
 
-    curve_outside_epistemic = traitlets.Float(
+    curve_outside_epistemic = Float(
         None, allow_none=True, help="share of places where the true curve is outside that band"
     ).tag(sync=True)
 

@@ -107,7 +107,6 @@ function percent(probability) {
 
 const areIll = (ill, all) => `${ill} of ${numberText(all, 4)} ${ill === 1 ? "is" : "are"} ill`;
 
-const NUMBERS = ["no", "one", "two", "three"];
 const TIMES = ["", "", " twice", " three times"];
 const [ILL_POSITIVE, , HEALTHY_POSITIVE] = GROUPS;
 
@@ -131,47 +130,44 @@ function equation(name, ill, healthy, value) {
   return html("p", {}, html("span", { class: "name" }, name), formula);
 }
 
-function countedEquation({ illPositive: ill, healthyPositive: healthy }, tests) {
-  const all = ill + healthy;
-  const value = all ? `= ${percent(ill / all)}` : "has no value";
-  return equation(`p(ill | positive${TIMES[tests]}), counted`, ill, healthy, value);
+/** Return the posterior as a share of the people, or, where people are rounded, a note about it. */
+function countedEquation(counts, expected, tests) {
+  const { illPositive: ill, healthyPositive: healthy } = counts;
+  const positive = expected.illPositive + expected.healthyPositive;
+  const whole = Object.keys(counts).every((key) => Math.abs(counts[key] - expected[key]) < 1e-6);
+  if (whole) {
+    const value = `= ${percent(ill / (ill + healthy))}`;
+    return equation(`p(ill | positive${TIMES[tests]}), counted`, ill, healthy, value);
+  }
+  const note =
+    ill + healthy === 0
+      ? `Fewer than one in ${numberText(PEOPLE)} is expected there (${numberText(positive)}): ` +
+        "nobody to count, but the formula answers."
+      : `Counts are rounded to whole people; expected are ${numberText(expected.illPositive)} ` +
+        `ill of ${numberText(positive, 4)} positive${TIMES[tests]}.`;
+  return html("p", { class: "note" }, note);
 }
 
-function exactEquation({ sensitivity, specificity }, chain) {
+function formulaEquation({ sensitivity, specificity }, chain) {
   const [prior, result] = chain.slice(-2);
   return equation(
-    `p(ill | positive${TIMES[chain.length - 1]}), exactly`,
+    `p(ill | positive${TIMES[chain.length - 1]}), by the formula`,
     `${numberText(sensitivity)} × ${numberText(prior, 4)}`,
     `${numberText(1 - specificity)} × ${numberText(1 - prior, 4)}`,
     `= ${percent(result)}`,
   );
 }
 
-/** Return the sentence that says how belief moved, from test to test. */
-function beliefSentence(chain) {
-  const after = (i) => `after ${NUMBERS[i]}${i === 1 ? " positive test" : ""}`;
-  const steps = chain.map((belief, i) => `${percent(belief)} ${i ? after(i) : "before"}, `);
-  return [
-    `The probability of being ill: ${steps.slice(0, -1).join("")}`,
-    html("strong", {}, percent(chain.at(-1))),
-    ` ${after(chain.length - 1)}.`,
-  ];
-}
-
-/** Return the sentence that says whether the counts are rounded, and from what. */
-function roundingSentence(counts, expected, tests) {
-  const positive = expected.illPositive + expected.healthyPositive;
-  const off = Object.keys(counts).some((key) => Math.abs(counts[key] - expected[key]) > 1e-6);
-  if (!off) return "No count is rounded.";
-  if (counts.illPositive + counts.healthyPositive === 0)
-    return (
-      `Fewer than one in ${numberText(PEOPLE)} is expected to test positive${TIMES[tests]} ` +
-      `(${numberText(positive)}), so there is no group to count; the formula still answers.`
-    );
-  return (
-    `Counts are rounded to whole people; expected are ${numberText(expected.illPositive)} ` +
-    `ill of ${numberText(positive, 4)} positive${TIMES[tests]}.`
-  );
+/** Return a line for every test and one before: who is left, how many of them are ill, p(ill). */
+function beliefLines(setting) {
+  return beliefs(setting).map((belief, tests, chain) => {
+    const counts = wholeCounts(expectedCounts({ ...setting, positive_tests: tests }));
+    const positive = counts.illPositive + counts.healthyPositive;
+    const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
+    const value = html(tests === chain.length - 1 ? "strong" : "span", {}, percent(belief));
+    const who = ["Everyone", "→ positive once", "→ twice", "→ three times"][tests];
+    return html("span", { class: "belief" }, `${who}: ${share}, p(ill) = `, value);
+  });
 }
 
 function render({ model, el }) {
@@ -180,7 +176,7 @@ function render({ model, el }) {
   const everyone = iconPanel();
   const positives = iconPanel();
   const titles = [html("p", { class: "title" }), html("p", { class: "title" })];
-  const legend = html("ul", { class: "legend" });
+  const legend = html("ul", { class: "legend columns" });
   const equations = html("div", { class: "equations columns" });
   const result = controls.liveText();
 
@@ -189,7 +185,6 @@ function render({ model, el }) {
     const tests = setting.positive_tests;
     const expected = expectedCounts(setting);
     const counts = wholeCounts(expected);
-    const chain = beliefs(setting);
     const ill = counts.illPositive + counts.illNegative;
     const positive = counts.illPositive + counts.healthyPositive;
     const results = [`positive${TIMES[tests]}`, tests > 1 ? "not each time" : "negative"];
@@ -208,18 +203,23 @@ function render({ model, el }) {
     legend.replaceChildren(
       ...GROUPS.map((group, i) => html("li", {}, mark(group), html("span", {}, labels[i]))),
     );
-    const rounding = roundingSentence(counts, expected, tests);
-    const text = [...beliefSentence(chain), " ", html("span", { class: "note" }, rounding)];
-    const words = text.map((part) => part.textContent ?? part).join("");
-    result.show(text, `${among}: ${share}. ${words}`);
-    equations.replaceChildren(countedEquation(counts, tests), exactEquation(setting, chain));
+    const lines = beliefLines(setting);
+    const words = lines.map((line) => line.textContent.replace("→", "then").replace("=", "is"));
+    result.show(lines, `${words.join("; ")}.`);
+    equations.replaceChildren(
+      countedEquation(counts, expected, tests),
+      formulaEquation(setting, beliefs(setting)),
+    );
   };
 
-  // With 251 equal ratios from 0.1% to 50%, 1% and 10% are among the slider's values.
-  const prevalence = { min: 0.001, max: 0.5, logarithmic: true, steps: 251 };
+  const stops = [
+    ...[0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.007],
+    ...[0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07],
+    ...[0.1, 0.15, 0.2, 0.3, 0.4, 0.5],
+  ];
   const quality = { min: 0.5, max: 1, step: 0.005 };
   const sliders = [
-    { name: "prevalence", label: "Prevalence: ill among all", ...prevalence },
+    { name: "prevalence", label: "Prevalence: ill among all", stops },
     { name: "sensitivity", label: "Sensitivity: positive among the ill", ...quality },
     { name: "specificity", label: "Specificity: negative among the healthy", ...quality },
   ];
@@ -232,7 +232,7 @@ function render({ model, el }) {
       controls.choice({
         name: "positive_tests",
         label: "Tests, all positive",
-        options: [1, 2, 3].map((value) => ({ value, label: NUMBERS[value] })),
+        options: ["one", "two", "three"].map((label, i) => ({ value: i + 1, label })),
       }),
     ),
     html(

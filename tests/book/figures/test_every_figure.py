@@ -21,6 +21,10 @@ THEMES = {
     "Sphinx": [f"document.documentElement.dataset.theme = '{x}'" for x in ("dark", "light")],
     "JupyterLab": [f"document.body.dataset.jpThemeLight = '{x}'" for x in ("false", "true")],
     "VS Code": [f"document.body.className = 'vscode-{x}'" for x in ("dark", "light")],
+    "VS Code in high contrast": [
+        f"document.body.className = 'vscode-high-contrast {x}'"
+        for x in ("", "vscode-high-contrast-light")
+    ],
     "Colab": [f"document.documentElement.setAttribute('theme', '{x}')" for x in ("dark", "")],
 }
 STATE = """(figure) => [...figure.querySelectorAll("input")]
@@ -144,6 +148,17 @@ def test_traits_are_explained_and_refuse_what_they_must(cls):
         for value in wrong:
             with pytest.raises(traitlets.TraitError, match=name):
                 cls().set_trait(name, value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_number_is_one_that_json_has_not(cls, value):
+    for name, trait in cls.class_own_traits(sync=True).items():
+        wrong = value
+        while isinstance(trait, traitlets.List):
+            trait, wrong = trait._trait, [wrong, wrong]
+        if isinstance(trait, traitlets.Float):
+            with pytest.raises(traitlets.TraitError, match=name):
+                cls().set_trait(name, wrong)
 
 
 def test_traits_survive_json(cls):

@@ -2,7 +2,7 @@
 // that rests while nobody can see it.
 
 /** Each figure of a page runs a copy of this module, and no two may name a control alike. */
-const unusedName = () => `bnn-control-${Math.random().toString(36).slice(2)}`;
+export const unusedName = () => `bnn-control-${Math.random().toString(36).slice(2)}`;
 
 /** Return a new HTML element with properties (`class` and `aria-...` as attributes) and children. */
 export function html(name, properties = {}, ...children) {
@@ -36,6 +36,29 @@ export function numberText(value, digits = 3) {
           ` × 10${[...`${sign}${power}`].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(c)]).join("")}`)
       : Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 20 });
   return text.replace("-", "−");
+}
+
+/** Return the positions of a slider's thumb, and how they go with the values of its trait. */
+function sliderScale({ min, max, step = 1, steps = 200, logarithmic = false, stops = null }) {
+  if (stops)
+    return {
+      positions: [0, stops.length - 1],
+      step: 1,
+      // The nearest stop has as many others below it as middles between two stops are below.
+      toPosition: (value) => stops.filter((stop, i) => (stops[i - 1] + stop) / 2 < value).length,
+      toValue: (position) => stops[position],
+    };
+  if (!logarithmic)
+    return { positions: [min, max], step, toPosition: (value) => value, toValue: (value) => value };
+  const ratio = Math.log(max / min) / steps;
+  const rounded = (value) => Number(value.toPrecision(3));
+  return {
+    positions: [0, steps],
+    step: 1,
+    toPosition: (value) => Math.log(value / min) / ratio,
+    toValue: (position) =>
+      Math.min(Math.max(rounded(min * Math.exp(position * ratio)), min), max),
+  };
 }
 
 export class Controls {
@@ -74,22 +97,20 @@ export class Controls {
    *
    * @param {number} options.step between two values; a logarithmic slider has `steps` of equal ratio
    * @param {boolean} options.logarithmic positions go with the logarithm of the value
+   * @param {number[]} options.stops the only values, equally far apart, in place of steps
    * @param {function} options.text writes a value
    */
-  slider({ name, label, min, max, step = 1, steps = 200, logarithmic = false, text = numberText }) {
+  slider({ name, label, text = numberText, ...scale }) {
     const id = unusedName();
-    const ratio = Math.log(max / min) / steps;
-    const toPosition = (value) => (logarithmic ? Math.log(value / min) / ratio : value);
-    const toValue = (position) =>
-      logarithmic ? Number((min * Math.exp(position * ratio)).toPrecision(3)) : position;
+    const { positions, step, toPosition, toValue } = sliderScale(scale);
     // An output speaks whenever it changes, and the slider itself already says its value.
     const output = html("output", { htmlFor: id, "aria-live": "off" });
     const input = html("input", {
       id,
       type: "range",
-      min: logarithmic ? 0 : min,
-      max: logarithmic ? steps : max,
-      step: logarithmic ? 1 : step,
+      min: positions[0],
+      max: positions[1],
+      step,
     });
     // A value that Python sets between two steps stays; only the thumb stands at the nearest.
     const show = () => {
@@ -98,10 +119,7 @@ export class Controls {
       output.textContent = text(value);
       input.setAttribute("aria-valuetext", text(value));
     };
-    input.addEventListener("input", () => {
-      const value = toValue(Number(input.value));
-      this.set({ [name]: Math.min(Math.max(value, min), max) });
-    });
+    input.addEventListener("input", () => this.set({ [name]: toValue(Number(input.value)) }));
     this.onChange([name], show);
     show();
     return html(
