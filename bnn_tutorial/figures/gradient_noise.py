@@ -2,7 +2,7 @@
 
 import traitlets
 
-from bnn_tutorial.figures.figure import Figure
+from bnn_tutorial.figures.figure import Figure, Float
 
 
 class GradientNoise(Figure):
@@ -35,7 +35,7 @@ class GradientNoise(Figure):
     (Williams, 1992; Kingma, Salimans and Welling, 2015.)
     """
 
-    std = traitlets.Float(
+    std = Float(
         0.5, min=0.1, max=1.0, help="Standard deviation σ of every weight, between 0.1 and 1."
     ).tag(sync=True)
     weights = traitlets.Int(10, min=1, max=100, help="Number of weights d, from 1 to 100.").tag(
@@ -47,11 +47,16 @@ class GradientNoise(Figure):
     baseline = traitlets.Bool(
         False, help="Whether the score function's loss is taken less its expectation m."
     ).tag(sync=True)
+    hold_axis = traitlets.Bool(
+        False,
+        help="Whether the axis stays as it is when a setting moves, or fits the widest histogram.",
+    ).tag(sync=True)
     draws = traitlets.Int(
         1000,
         min=0,
         max=100_000,
-        help="How many draws of each gradient are shown. While the figure plays, more are drawn; "
-        "when it pauses, this says how many. Another setting starts anew with at most 1,000.",
+        help="How many draws of each gradient are shown; beyond 1,000 they take a while to appear. "
+        "While the figure plays, more are drawn; when it pauses, this says how many. Another "
+        "setting starts anew with at most 1,000.",
     ).tag(sync=True)
     seed = traitlets.Int(0, min=0, help="Seed of the draws.").tag(sync=True)

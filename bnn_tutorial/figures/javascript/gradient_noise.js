@@ -11,15 +11,20 @@ import {
   numberText,
   prefersStill,
 } from "./shared/controls.js";
-import { Plot, areaPath, setAttributes, svg } from "./shared/plot.js";
+import { Plot, setAttributes, svg } from "./shared/plot.js";
 
 export * from "./gradient_noise/estimators.js";
 export { PageModel } from "./shared/page_model.js";
 
 const TRUTH = 2; // the gradient 2μ at μ = 1
 const MOST_DRAWS = 100_000;
-const FRAME_BUDGET = 6; // milliseconds of a frame that draws may take: the page stays quick
+const AT_ONCE = 1000; // draws; what is more comes in the next frames
+const FRAME_BUDGET = 8; // milliseconds of a frame that draws may take: the page stays quick
+const BINS_PER_STD = 10; // of each estimator by itself, so that a narrow histogram has its shape
+const AXIS_STDS = 2.5; // standard deviations of the widest estimator, to either side
 const WIDEST_NUMBER = 60; // pixels from the end of a spread to that of its number
+
+const whole = (number) => number.toLocaleString("en");
 
 /** Write a variance with three digits, or a dash where there is none yet. */
 const varianceText = (value) =>
@@ -51,15 +56,16 @@ function render({ model, el }) {
   // The draws
 
   let next, histograms, exact;
+  let wanted; // draws; there are fewer while the frames still fill them in
+  let playing = false;
   const count = () => histograms.local.count;
+  const isSpent = () => count() >= MOST_DRAWS;
+  const binWidth = (variance) => Math.sqrt(variance) / BINS_PER_STD;
   const restart = () => {
     exact = variances(settings());
-    // The axis holds the widest of all, so that the baseline is seen to narrow it.
-    const reach = 2.5 * Math.sqrt(exact.score);
-    plot.setDomain("x", [TRUTH - reach, TRUTH + reach]);
     next = sampler(settings());
     histograms = Object.fromEntries(
-      Object.keys(exact).map((key) => [key, new Histogram(plot.axes.x.domain)]),
+      Object.keys(exact).map((key) => [key, new Histogram(TRUTH, binWidth(exact[key]))]),
     );
   };
   const draw = () => {
@@ -67,18 +73,33 @@ function render({ model, el }) {
   };
   const drawTo = (draws) => {
     if (draws < count()) restart();
-    while (count() < draws) draw();
+    wanted = draws;
+    const atOnce = Math.min(count() + AT_ONCE, wanted);
+    while (count() < atOnce) draw();
     show();
+    if (count() < wanted) loop.start();
   };
   const choose = (draws) => controls.set({ draws: Math.min(draws, MOST_DRAWS) });
 
   // The plot
 
+  const axisLabel = () =>
+    `one draw of the gradient by μ${model.get("hold_axis") ? ", axis held" : ""}`;
+  // The axis fits the widest of all, so that the baseline is seen to narrow it.
+  const fittedAxis = () => {
+    const reach = AXIS_STDS * BINS_PER_STD * binWidth(variances(settings()).score);
+    return [TRUTH - reach, TRUTH + reach];
+  };
+  const redraw = () => {
+    if (!model.get("hold_axis")) plot.setDomain("x", fittedAxis());
+    plot.axes.x.label = axisLabel();
+    plot.redraw();
+  };
   const plot = new Plot({
     label:
       "Histograms of single draws of three gradient estimators, one above the other on one axis, " +
       "with a line at the true gradient.",
-    x: { domain: [-20, 24], label: "one draw of the gradient by μ" },
+    x: { domain: fittedAxis(), label: axisLabel() },
     y: { domain: [0, 3], ticks: 0 },
     height: 330,
     margin: { top: 24, left: 12 },
@@ -97,29 +118,32 @@ function render({ model, el }) {
       mean: svg("circle", { r: 4 }),
       name: svg("text", { class: "name" }),
       width: svg("text"),
+      beyond: svg("text", { class: "end" }),
     };
     bars.append(parts.area);
     spreads.append(parts.spread, parts.mean);
-    marks.append(parts.name, parts.width);
+    marks.append(parts.name, parts.width, parts.beyond);
     return parts;
   });
 
   /** Draw a histogram to its own height, and below it its mean and standard deviation. */
-  const drawRow = ({ area, spread, mean, name, width }, row, i) => {
+  const drawRow = ({ area, spread, mean, name, width, beyond }, row, i) => {
     const histogram = histograms[row.key];
     const floor = 2.22 - i;
-    const peak = Math.max(4, ...histogram.bins);
-    const edges = [];
-    const heights = [];
-    histogram.bins.forEach((bin, k) => {
-      if (bin === 0 && !histogram.bins[k - 1] && !histogram.bins[k + 1]) return;
-      edges.push(histogram.from + k * histogram.width, histogram.from + (k + 1) * histogram.width);
-      heights.push(floor + (0.56 * bin) / peak, floor + (0.56 * bin) / peak);
+    const [least, most] = plot.axes.x.domain;
+    const bars = histogram.bars.filter(({ from, to }) => to > least && from < most);
+    const peak = Math.max(4, ...bars.map(({ draws }) => draws));
+    const path = bars.map(({ from, to, draws }) => {
+      const [left, right] = [from, to].map((edge) => plot.x(edge).toFixed(2));
+      const [low, high] = [floor, floor + (0.56 * draws) / peak].map((y) => plot.y(y).toFixed(1));
+      return `M${left},${low}V${high}H${right}V${low}Z`;
     });
-    const path = areaPath(plot, edges, heights.map(() => floor), heights);
-    setAttributes(area, { d: path, class: row.color });
+    setAttributes(area, { d: path.join(""), class: row.color });
     setAttributes(name, { x: plot.margin.left + 6, y: plot.y(2.86 - i) });
     name.textContent = row.name;
+    const unseen = histogram.count - bars.reduce((sum, { draws }) => sum + draws, 0);
+    setAttributes(beyond, { x: plot.x.range[1], y: plot.y(2.86 - i) });
+    beyond.textContent = unseen ? `${whole(unseen)} beyond` : "";
     const std = Math.sqrt(histogram.variance);
     const nodes = [spread, mean, width];
     nodes.forEach((node) => setAttributes(node, { display: std >= 0 ? null : "none" }));
@@ -163,14 +187,12 @@ function render({ model, el }) {
 
   const words = () => {
     const [score, pathwise, local] = rows().map(({ key }) => exact[key]);
-    const beyond = histograms[rows()[0].key].beyond;
-    const whole = (number) => number.toLocaleString("en");
-    const outside = beyond ? `, ${whole(beyond)} of the score function beyond the axis` : "";
-    const drawn = `${whole(count())} ${count() === 1 ? "draw" : "draws"} of each${outside}.`;
+    const drawn = `${whole(count())} ${count() === 1 ? "draw" : "draws"}`;
+    const state = isSpent() ? `${drawn}: enough. Reset to start again.` : `${drawn} of each.`;
     const [weight, all] = [pathwise, score].map((variance) => numberText(variance / local, 2));
     return (
-      `${drawn} Draws to average for the precision of one local draw: ` +
-      `weight ${weight}, score function ${all}.`
+      `${state} One local draw is as precise as ${weight} weight ` +
+      `${weight === "1" ? "draw" : "draws"} or ${all} score-function draws.`
     );
   };
 
@@ -187,53 +209,55 @@ function render({ model, el }) {
     setAttributes(truth, { x1: x, x2: x, y1: plot.margin.top, y2: plot.y(0) });
     setAttributes(truthName, { x, y: 16 });
     result.show(words());
-    for (const node of [play, one, thousand]) node.disabled = count() >= MOST_DRAWS;
-    reset.disabled = count() === 0;
+    // A button that is disabled would lose the focus: this one keeps it, and does nothing.
+    for (const node of [play, one, thousand]) node.ariaDisabled = isSpent();
+    reset.ariaDisabled = wanted === 0;
   };
 
   // Play: the rate grows with the number of draws, so that the errors shrink at an even pace.
 
-  let goal = null;
   const loop = controls.frames(el, (passed) => {
     const end = performance.now() + FRAME_BUDGET;
-    goal += (passed / 1000) * (15 + count());
-    while (count() < Math.min(goal, MOST_DRAWS) && performance.now() < end) draw();
-    goal = Math.min(goal, count() + 1);
-    show();
-    if (count() >= MOST_DRAWS) pause();
+    if (playing) wanted = Math.min(wanted + (passed / 1000) * (15 + count()), MOST_DRAWS);
+    while (count() < wanted && performance.now() < end) draw();
+    if (count() >= wanted || !prefersStill()) show();
+    if (isSpent()) pause();
+    if (count() >= wanted && !playing) loop.stop();
   });
   const pause = () => {
-    if (goal === null) return;
-    goal = null;
+    if (!playing) return;
+    playing = false;
     loop.stop();
     play.textContent = "Play";
-    choose(count());
+    wanted = count();
+    choose(wanted);
   };
   const play = button("Play", () => {
-    if (goal !== null) return pause();
-    goal = count();
+    if (playing) return pause();
+    if (isSpent()) return;
+    playing = true;
     play.textContent = "Pause";
     loop.start();
   });
-  const one = button("1 draw", () => choose(count() + 1));
-  const thousand = button("1,000 draws", () => choose(count() + 1000));
+  const add = (more) => choose((playing ? count() : wanted) + more);
+  const one = button("1 draw", () => add(1));
+  const thousand = button("1,000 draws", () => add(1000));
   const reset = button("Reset", () => {
     pause();
     choose(0);
-    one.focus({ preventScroll: true }); // a disabled button would lose the focus
   });
 
   controls.onChange(["draws"], () => drawTo(model.get("draws")));
   controls.onChange(["std", "weights", "batch_size", "seed"], () => {
     // Python may have set `draws` together with the setting.
-    const draws = Math.min(goal === null ? model.get("draws") : count(), 1000);
+    const draws = Math.min(playing ? count() : model.get("draws"), AT_ONCE);
     restart();
-    plot.redraw();
+    redraw();
     drawTo(draws);
-    if (goal !== null) goal = draws;
-    else choose(draws);
+    if (!playing) choose(draws);
   });
   controls.onChange(["baseline"], show);
+  controls.onChange(["hold_axis"], redraw);
   controls.atEnd(() => plot.end());
 
   const integer = { min: 1, max: 100 };
@@ -246,7 +270,12 @@ function render({ model, el }) {
       controls.slider({ name: "std", label: "standard deviation σ", ...width }),
       controls.slider({ name: "weights", label: "number of weights d", ...integer }),
       controls.slider({ name: "batch_size", label: "batch size B", ...integer }),
-      controls.toggle({ name: "baseline", label: "baseline for the score function" }),
+      html(
+        "div",
+        { class: "switches" },
+        controls.toggle({ name: "baseline", label: "baseline for the score function" }),
+        controls.toggle({ name: "hold_axis", label: "hold the axis" }),
+      ),
     ),
     plot.svg,
     html("div", { class: "buttons" }, ...(prefersStill() ? [] : [play]), one, thousand, reset),
@@ -254,8 +283,8 @@ function render({ model, el }) {
     table,
   );
   restart();
-  plot.redraw();
   drawTo(model.get("draws"));
+  plot.redraw();
   return () => controls.end();
 }
 

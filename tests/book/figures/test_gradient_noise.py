@@ -136,21 +136,25 @@ def test_histogram_keeps_moments_and_counts(module):
     generator = torch.Generator().manual_seed(2)
     values = 1e6 + torch.randn(1000, generator=generator, dtype=torch.float64)
     kept = module("gradient_noise").evaluate(
-        """([values, from, to]) => {
-          const histogram = new module.Histogram([from, to], 20);
+        """([values, origin, width]) => {
+          const histogram = new module.Histogram(origin, width);
           for (const value of values) histogram.add(value);
-          const { count, mean, variance, error, beyond, bins } = histogram;
-          return { count, mean, variance, error, beyond, bins: [...bins] };
+          const { count, mean, variance, error, bars } = histogram;
+          return { count, mean, variance, error, bars };
         }""",
-        [values.tolist(), 1e6 - 2, 1e6 + 2],
+        [values.tolist(), 1e6, 0.25],
     )
     variance = values.var().item()
     assert kept["count"] == 1000
     assert kept["mean"] == pytest.approx(values.mean().item(), rel=1e-12)
     assert kept["variance"] == pytest.approx(variance, rel=1e-9)  # 1e6 takes 6 digits
     assert kept["error"] == pytest.approx((variance / 1000) ** 0.5, rel=1e-9)
-    assert kept["bins"] == torch.histc(values, 20, 1e6 - 2, 1e6 + 2).int().tolist()
-    assert kept["beyond"] == ((values - 1e6).abs() > 2).sum().item() > 0
+    counts = torch.histc(values, 40, 1e6 - 5, 1e6 + 5)
+    bars = sorted(kept["bars"], key=lambda bar: bar["from"])
+    starts = [1e6 - 5 + 0.25 * k for k in counts.nonzero().flatten().tolist()]
+    assert [bar["from"] for bar in bars] == starts
+    assert [bar["to"] for bar in bars] == [start + 0.25 for start in starts]
+    assert [bar["draws"] for bar in bars] == counts[counts > 0].int().tolist()
 
 
 # What it shows
@@ -195,6 +199,60 @@ def test_means_agree_and_widths_differ(shown):
     axis = page.locator("svg.plot").evaluate("(svg) => svg.viewBox.baseVal.width - 24")
     assert 5 * exact[0] ** 0.5 * widths[0] / 2 == pytest.approx(axis, rel=0.01)
     assert exact == pytest.approx([79.98, 1.18, 0.2], rel=0.005)
+
+
+BARS = """(paths) => paths.map((path) => [
+  path.getBBox().width, (path.getAttribute("d").match(/M/g) ?? []).length
+])"""
+
+
+@pytest.mark.parametrize("settings", [{"weights": 100, "batch_size": 100}, {"std": 0.1}])
+def test_a_narrow_histogram_has_a_shape(shown, settings):
+    page = shown(GradientNoise(**settings))
+    axis = page.locator(".axis").evaluate("(path) => path.getBBox().width")
+    _, weight, local = page.locator(".bars path").evaluate_all(BARS)
+    for width, bars in (weight, local):
+        assert width < axis / 10
+        assert bars > 40  # a tenth of a standard deviation each
+
+
+def test_axis_is_fitted_or_held(shown):
+    page = shown(GradientNoise(weights=1, batch_size=1))
+
+    def axis():
+        return page.locator(".tick").all_text_contents()
+
+    def widths():
+        return [width for width, _ in page.locator("path.spread").evaluate_all(BARS)]
+
+    fitted = axis()
+    before = widths()
+    page.get_by_label("hold the axis").click()
+    assert setting(page, "hold_axis") == [True]
+    assert "axis held" in page.locator("svg .label").text_content()
+    page.get_by_label("standard deviation").press("Home")
+    assert axis() == fitted
+    score, weight, _ = (now / then for now, then in zip(widths(), before, strict=True))
+    assert score == pytest.approx((114.15 / 21.75) ** 0.5, rel=0.2)  # of 1,000 draws
+    assert weight == pytest.approx(0.1 / 0.5, rel=0.2)
+    page.get_by_label("hold the axis").click()
+    assert axis() != fitted
+
+
+def test_what_lies_beyond_the_axis_is_counted(shown, module):
+    settings = {"std": 0.3, "weights": 4, "batch_size": 8, "seed": 3}
+    page = shown(GradientNoise(draws=500, **settings))
+    beyond = module("gradient_noise").evaluate(
+        """(settings) => {
+          const next = module.sampler(settings);
+          const reach = 2.5 * Math.sqrt(module.variances(settings).score);
+          const draws = Array.from({ length: 500 }, () => next().score);
+          return draws.filter((draw) => Math.abs(draw - 2) > reach).length;
+        }""",
+        settings,
+    )
+    assert beyond > 0
+    assert page.locator(".marks .end").all_text_contents() == [f"{beyond} beyond", "", ""]
 
 
 def test_single_draws_are_shown_without_a_spread(shown):
@@ -274,9 +332,13 @@ def test_used_by_keyboard_alone(shown):
 
     press("Tab", "ArrowRight", "Tab", "End", "Tab", "ArrowLeft", "ArrowLeft", "Tab", "Space")
     assert setting(page, "std", "weights", "batch_size", "baseline") == [0.55, 100, 48, True]
+    press("Tab", "Space")
+    assert setting(page, "hold_axis") == [True]
     press("Tab", "Tab", "Enter", "Tab", "Space")  # past Play
     assert setting(page, "draws") == [2001]
-    press("Tab", "Enter", "Space")  # from Reset on to "1 draw"
+    press("Tab", "Enter", "Enter")  # a second time it does nothing
+    assert setting(page, "draws") == [0]
+    press("Shift+Tab", "Shift+Tab", "Enter")  # Reset has kept the focus
     assert setting(page, "draws") == [1]
 
 
@@ -285,6 +347,7 @@ def drawn(page):
     return int(page.locator(".result").inner_text().split()[0].replace(",", ""))
 
 
+RESULT = "document.querySelector('.result').textContent"
 FRAMES = """async (number) => {
   for (let i = 0; i < number; i++) await new Promise(requestAnimationFrame);
 }"""
@@ -294,14 +357,14 @@ def test_plays_in_sight_only_and_says_where_it_paused(shown):
     page = shown(GradientNoise(draws=0, weights=1, batch_size=1))
     page.evaluate("document.body.style.paddingBottom = '3000px'")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("parseInt(document.querySelector('.result').textContent) >= 3")
+    page.wait_for_function(f"parseInt({RESULT}) >= 3")
     page.evaluate("scrollTo(0, 2500)")
     page.evaluate(FRAMES, 5)  # the observer answers within a frame or two
     before = drawn(page)
     page.evaluate(FRAMES, 30)
     assert drawn(page) == before
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_function(f"parseInt(document.querySelector('.result').textContent) > {before}")
+    page.wait_for_function(f"parseInt({RESULT}) > {before}")
     page.get_by_role("button", name="Pause").click()
     paused = drawn(page)
     assert setting(page, "draws") == [paused]
@@ -312,10 +375,10 @@ def test_plays_in_sight_only_and_says_where_it_paused(shown):
 def test_setting_moved_while_it_plays_starts_anew(shown):
     page = shown(GradientNoise(draws=5000, weights=1, batch_size=1))
     page.get_by_role("button", name="Play").click()
-    shown_at_once = "document.querySelector('.result').textContent"
-    text = page.evaluate(f"model.set('std', 0.9), {shown_at_once}")
+    page.wait_for_function(f"{RESULT}.startsWith('5,')")
+    text = page.evaluate(f"model.set('std', 0.9), {RESULT}")
     assert text.startswith("1,000 draws of each")
-    page.wait_for_function("document.querySelector('.result').textContent.startsWith('1,1')")
+    page.wait_for_function(f"{RESULT}.startsWith('1,1')")
     page.get_by_role("button", name="Pause").click()
     assert setting(page, "draws") == [drawn(page)]
 
@@ -328,10 +391,50 @@ def test_nothing_moves_by_itself_where_motion_is_unwanted(shown):
 
 def test_ends_at_the_most_draws(shown):
     page = shown(GradientNoise(draws=99_999, weights=1, batch_size=1))
-    page.get_by_role("button", name="1,000 draws").click()
+    page.wait_for_function(f"{RESULT}.startsWith('99,999')")
+    page.get_by_role("button", name="1,000 draws").press("Enter")
     assert setting(page, "draws") == [100_000]
+    text = page.locator(".result").inner_text()
+    assert text.startswith("100,000 draws: enough. Reset to start again.")
     enabled = [b.inner_text() for b in page.get_by_role("button").all() if b.is_enabled()]
     assert enabled == ["Reset"]
+    page.keyboard.press("Enter")  # the focus has stayed, and nothing more is drawn
+    assert page.evaluate("document.activeElement.textContent") == "1,000 draws"
+    assert setting(page, "draws") == [100_000]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert setting(page, "draws") == [0]
+
+
+MANY = """(traits) => {
+  const model = new module.PageModel(traits);
+  module.default.render({ model, el: document.body });
+  return document.querySelector(".result").textContent;
+}"""
+
+
+def test_many_draws_come_in_portions(module, shown):
+    figure = GradientNoise(weights=50, batch_size=40, draws=5000)
+    assert module("gradient_noise").evaluate(MANY, figure._page_traits()).startswith("1,000 draws")
+    page = shown(figure)
+    page.wait_for_function(f"{RESULT}.startsWith('5,000')")
+    page.evaluate(FRAMES, 5)
+    assert drawn(page) == 5000
+    assert setting(page, "draws") == [5000]
+    page.get_by_role("button", name="1,000 draws").click()
+    assert setting(page, "draws") == [6000]
+
+
+@pytest.mark.parametrize("width", [800, 375, 320])
+def test_table_stays_in_its_place(shown, width):
+    page = shown(GradientNoise(draws=0), width=width)
+    tops = [page.locator("table").bounding_box()["y"]]
+    page.evaluate("model.set('std', 0.1), model.set('weights', 1), model.set('batch_size', 100)")
+    for draws, text in ((1000, "1,000 "), (100_000, "100,000 draws: enough")):
+        page.evaluate("(draws) => model.set('draws', draws)", draws)
+        page.wait_for_function(f"{RESULT}.startsWith('{text}')")
+        tops.append(page.locator("table").bounding_box()["y"])
+    assert tops == pytest.approx([tops[0]] * 3, abs=0.5)
 
 
 def test_python_sets_and_the_figure_follows(shown):

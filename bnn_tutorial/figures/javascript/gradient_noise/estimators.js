@@ -95,11 +95,12 @@ export class Histogram {
   count = 0;
   mean = 0;
   #squares = 0;
+  #bins = new Map(); // a heavy tail has a few draws in bins far out
 
-  constructor([from, to], bins = 120) {
-    this.from = from;
-    this.width = (to - from) / bins;
-    this.bins = new Uint32Array(bins);
+  /** Begin without draws; the bins lie side by side from `origin`, without an end on either side. */
+  constructor(origin, width) {
+    this.origin = origin;
+    this.width = width;
   }
 
   add(value) {
@@ -108,7 +109,14 @@ export class Histogram {
     const deviation = value - this.mean;
     this.mean += deviation / this.count;
     this.#squares += deviation * (value - this.mean);
-    this.bins[Math.floor((value - this.from) / this.width)]++; // beyond the axis there is no bin
+    const bin = Math.floor((value - this.origin) / this.width);
+    this.#bins.set(bin, (this.#bins.get(bin) ?? 0) + 1);
+  }
+
+  /** The bins that hold draws, in no order. */
+  get bars() {
+    const edge = (bin) => this.origin + bin * this.width;
+    return Array.from(this.#bins, ([bin, draws]) => ({ from: edge(bin), to: edge(bin + 1), draws }));
   }
 
   get variance() {
@@ -118,9 +126,5 @@ export class Histogram {
   /** The standard error of the mean. */
   get error() {
     return Math.sqrt(this.variance / this.count);
-  }
-
-  get beyond() {
-    return this.count - this.bins.reduce((sum, bin) => sum + bin, 0);
   }
 }
