@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bnn_tutorial.datasets.mnist import SUBSET_FILE
 from bnn_tutorial.figures.digit_networks import WEIGHTS_FILE, read_digit_networks
-from bnn_tutorial.figures.figure import Figure
+from bnn_tutorial.figures.figure import Figure, Float
 from bnn_tutorial.figures.handwriting import LETTERS, SIDE, rasterize
 from bnn_tutorial.models import ImageClassifier
 
@@ -36,7 +36,7 @@ class DrawDigit(Figure):
         help="what is shown: the first test digit of a class, a letter, or '' for the strokes",
     ).tag(sync=True)
     strokes = traitlets.List(
-        traitlets.List(traitlets.List(traitlets.Float(min=0, max=1), minlen=2, maxlen=2), minlen=1),
+        traitlets.List(traitlets.List(Float(min=0, max=1), minlen=2, maxlen=2), minlen=1),
         help="the reader's drawing: strokes of points [x, y] between 0 and 1, y downwards",
     ).tag(sync=True)
     angle = traitlets.Int(
@@ -45,23 +45,23 @@ class DrawDigit(Figure):
     seed = traitlets.Int(0, min=0, help="of the thirty draws from the posterior").tag(sync=True)
 
     image = traitlets.List(
-        traitlets.Float(),
+        Float(),
         help="what the networks see: 28 x 28 pixels, row by row; empty before they answer",
     ).tag(sync=True)
     votes = traitlets.List(
-        traitlets.Int(), help="how many of the thirty networks chose each class"
+        traitlets.Int(),
+        help="how many of the thirty networks vote for each class, their most probable one; "
+        "a network that gives it less than 0.2 does not vote",
     ).tag(sync=True)
     probabilities = traitlets.List(
-        traitlets.Float(), help="of the ten classes, averaged over the thirty networks"
+        Float(), help="of the ten classes, averaged over the thirty networks"
     ).tag(sync=True)
-    aleatoric = traitlets.Float(0.0, help="the mean entropy of the thirty answers, in nats").tag(
-        sync=True
-    )
-    epistemic = traitlets.Float(
+    aleatoric = Float(0.0, help="the mean entropy of the thirty answers, in nats").tag(sync=True)
+    epistemic = Float(
         0.0, help="what the average's entropy has on top: the disagreement, in nats"
     ).tag(sync=True)
     twin_probabilities = traitlets.List(
-        traitlets.Float(), help="of the ten classes, by the deterministic twin"
+        Float(), help="of the ten classes, by the deterministic twin"
     ).tag(sync=True)
 
     weights = traitlets.Bytes(read_only=True, help="the file of both networks").tag(sync=True)

@@ -1,7 +1,7 @@
 // "Draw a digit" (chapter 5): what the reader draws is answered by thirty networks drawn from a
 // posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
 
-import { Answers, nats, percent, verdict } from "./digit/answers.js";
+import { Answers, countVotes, nats, percent, verdict } from "./digit/answers.js";
 import { rasterize, rotate } from "./digit/drawing.js";
 import {
   classify,
@@ -15,7 +15,8 @@ import { Paper, show } from "./digit/paper.js";
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
 
 export { PageModel } from "./shared/page_model.js";
-export { classify, decomposeEntropy, drawNetworks, rasterize, readTensors, rotate, twinNetwork };
+export { classify, countVotes, decomposeEntropy, drawNetworks, verdict };
+export { rasterize, readTensors, rotate, twinNetwork };
 
 const NUM_DRAWS = 30;
 const REST = 200; // milliseconds without a change after which Python is told
@@ -25,7 +26,7 @@ function words(name, results) {
   const { votes, probabilities, twin_probabilities: twin, aleatoric, epistemic } = results;
   const [top, twinTop] = [topClass(probabilities), topClass(twin)];
   return (
-    `${name}. Of thirty networks ${verdict(votes)}. ` +
+    `${name}. Of thirty networks ${verdict(votes, NUM_DRAWS)}. ` +
     `Their average: ${top}, ${percent(probabilities[top])} sure. ` +
     `The twin: ${twinTop}, ${percent(twin[twinTop])} sure. ` +
     `Entropy ${nats(aleatoric + epistemic)} nats, of which disagreement ${nats(epistemic)}.`
@@ -60,7 +61,7 @@ function render({ model, el }) {
     show(image, seen);
     seen.setAttribute("aria-label", `${paper.name()}, in the 28 × 28 pixels the networks see`);
     live.show(
-      ["Thirty draws of the network: ", html("b", {}, verdict(results.votes))],
+      ["Thirty draws of the network: ", html("b", {}, verdict(results.votes, NUM_DRAWS))],
       words(paper.name(), results),
     );
     tell({ image: Array.from(image), ...results });
@@ -106,7 +107,7 @@ function render({ model, el }) {
   update();
   const papers = html("div", { class: "papers" }, paper.canvas, html("div", {}, seen, name));
   const sliders = html("div", { class: "controls" }, turn);
-  const input = html("div", { class: "input" }, papers, buttons, sliders);
+  const input = html("div", { class: "input" }, papers, paper.keys, buttons, sliders);
   const again = html("div", { class: "buttons" }, others);
   const output = html("div", {}, live.node, answers.votes, again);
   el.append(html("div", { class: "desk" }, input, output), answers.summary);

@@ -213,11 +213,12 @@ def test_thirty_networks_quarrel_over_an_x_and_agree_on_a_digit(shown):
     page = shown(DrawDigit())
     letter = results(page)
     assert sum(letter["votes"]) == 30
-    said = re.findall(r"(\d+)\ssay\s(\d)", page.locator(".result").inner_text())
+    said = re.findall(r"(\d+)\ssays?\s(\d)", page.locator(".result").inner_text())
     assert {int(c): int(n) for n, c in said} == {c: n for c, n in enumerate(letter["votes"]) if n}
     assert max(letter["votes"]) <= 20
     assert max(letter["probabilities"]) < 0.6
     assert max(letter["twin_probabilities"]) > 0.9
+    assert letter["twin_probabilities"].index(max(letter["twin_probabilities"])) == 8
     for digit in range(10):
         page.get_by_role("button", name="Next digit").click()
         after = results(page)
@@ -226,14 +227,33 @@ def test_thirty_networks_quarrel_over_an_x_and_agree_on_a_digit(shown):
         tiles = page.locator(".tile b").all_inner_texts()
         assert [tiles.count(str(c)) for c in range(10)] == after["votes"]
         assert after["epistemic"] < 0.5 * letter["epistemic"]
-    page.get_by_role("button", name="Next letter").click()
-    assert results(page)["example"] == "A"
+
+
+def test_next_letter_shows_what_the_chapter_says(shown):
+    page = shown(DrawDigit())
+    seen = {"X": results(page)}
+    for letter in [*LETTERS][:-1]:
+        page.get_by_role("button", name="Next letter").click()
+        seen[letter] = results(page)
+        assert seen[letter]["example"] == letter
+    votes = {letter: found["votes"] for letter, found in seen.items()}
+    # Mostly 8, then 4, then 1 over the X, and nothing else.
+    assert votes["X"][8] > votes["X"][4] > votes["X"][1] > 0
+    assert votes["X"][8] + votes["X"][4] + votes["X"][1] == 30
+    unanimous = {letter for letter, counts in votes.items() if max(counts) == 30}
+    assert unanimous == {"A", "H", "M", "W"}
+    for letter in unanimous:
+        assert votes[letter][4] == 30
+        assert seen[letter]["probabilities"][4] > 0.95
+        assert seen[letter]["epistemic"] < 0.06
+    assert votes["R"][8] == 29
+    for letter in "EFX":
+        assert max(votes[letter]) < 25
+        assert seen[letter]["epistemic"] > 0.2
 
 
 def test_chapter_promises_what_the_page_shows(shown):
-    page = shown(DrawDigit(example="H"))
-    assert results(page)["votes"][4] == 30
-    page.evaluate("model.set('example', '6'); model.set('angle', 90)")
+    page = shown(DrawDigit(example="6", angle=90))
     on_its_side = results(page)
     assert sum(votes > 0 for votes in on_its_side["votes"]) >= 4
     assert max(on_its_side["twin_probabilities"]) > 0.9
@@ -242,6 +262,53 @@ def test_chapter_promises_what_the_page_shows(shown):
     assert blank["aleatoric"] > 2.2
     assert blank["epistemic"] < 0.02 * blank["aleatoric"]
     assert max(blank["twin_probabilities"]) < 0.2
+
+
+def test_networks_that_are_not_sure_do_not_vote(shown, mathematics):
+    answers = [[0.82, *[0.02] * 9], [0.2, *[0.8 / 9] * 9], [*[0.0899] * 9, 0.1909], [0.1] * 10]
+    assert mathematics.evaluate("module.countVotes", answers) == [2, *[0] * 9]
+    say = "([votes, count]) => module.verdict(votes, count)"
+    for votes, expected in {
+        (0, 0, 0): "none is sure",
+        (0, 4, 0): "all say 1",
+        (1, 0, 3): "3 say 2, 1 says 0",
+        (0, 2, 1): "2 say 1, 1 says 2, 1 is unsure",
+        (0, 2, 0): "2 say 1, 2 are unsure",
+    }.items():
+        said = mathematics.evaluate(say, [[*votes, *[0] * 7], 4])
+        assert said.replace("\u00a0", " ") == expected
+    page = shown(DrawDigit(example=""))
+    assert results(page)["votes"] == [0] * 10
+    assert page.locator(".result").inner_text().endswith("none\u00a0is\u00a0sure")
+    assert page.locator(".tile b").all_inner_texts() == ["?"] * 30
+    assert page.locator(".tile.unsure").count() == 30
+    assert page.locator(".dissent").count() == 0
+    page.evaluate("model.set('strokes', [[[0.5, 0.5]]])")  # a dot: some of them are sure of it
+    dot = results(page)
+    unsure = page.locator(".tile.unsure").count()
+    assert 0 < unsure < 30
+    assert sum(dot["votes"]) == 30 - unsure
+    assert page.locator(".dissent").count() == 30 - unsure - max(dot["votes"])
+
+
+def test_a_dot_is_seen_on_the_paper(shown):
+    page = shown(DrawDigit(example="", strokes=[[[0.25, 0.75]]]))
+    ink = """() => [0.25, 0.75].map((y) => document.querySelector(".paper").getContext("2d")
+      .getImageData(0.25 * 448, y * 448, 1, 1).data[0])"""
+    assert page.evaluate(ink) == [255, 0]
+
+
+def test_keys_are_named_where_there_may_be_some(shown):
+    with_mouse = shown(DrawDigit())
+    keys = with_mouse.locator(".keys")
+    assert keys.is_visible()
+    assert "space" in keys.inner_text()
+    described = with_mouse.locator(".paper").get_attribute("aria-describedby")
+    assert described == keys.get_attribute("id")
+    by_finger = shown(DrawDigit(), width=375, has_touch=True, is_mobile=True)
+    assert not by_finger.locator(".keys").is_visible()
+    by_finger.keyboard.press("Tab")
+    assert by_finger.locator(".keys").is_visible()
 
 
 def test_mouse_draws_a_digit_and_is_answered(shown):
@@ -346,6 +413,8 @@ def test_other_draws_vote_otherwise_and_agree_on_average(shown):
         before["probabilities"], abs=5 * math.sqrt(2 * 0.25 / 30)
     )
     assert after["twin_probabilities"] == before["twin_probabilities"]
+    page.evaluate("model.set('example', 'H')")
+    assert results(page)["votes"][4] == 30
 
 
 def test_nothing_runs_at_rest(shown):

@@ -6,19 +6,30 @@ import { setAttributes, svg } from "../shared/plot.js";
 import { average, decomposeEntropy, entropy, topClass } from "./network.js";
 
 const CLASSES = [...Array(10).keys()];
+const SURE = 0.2; // twice a uniform guess; a network that gives no class as much does not vote
 
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const nats = (value) => value.toFixed(2);
 
-/** Return how many of the answers chose each class. */
-export const countVotes = (answers) =>
-  CLASSES.map((digit) => answers.filter((answer) => topClass(answer) === digit).length);
+/** Return the class that a network votes for, or null where it is not sure of any. */
+function vote(probabilities) {
+  const top = topClass(probabilities);
+  return probabilities[top] < SURE ? null : top;
+}
 
-/** Say who voted for what, the most votes first. */
-export function verdict(votes) {
+/** Return how many of the answers vote for each class. */
+export const countVotes = (answers) =>
+  CLASSES.map((digit) => answers.filter((answer) => vote(answer) === digit).length);
+
+/** Say how many of `numDraws` networks voted for what, the most votes first. */
+export function verdict(votes, numDraws) {
   const order = CLASSES.filter((digit) => votes[digit]).sort((a, b) => votes[b] - votes[a]);
-  if (order.length === 1) return `all\u00a0say\u00a0${order[0]}`;
-  return order.map((digit) => `${votes[digit]}\u00a0say\u00a0${digit}`).join(", ");
+  const unsure = numDraws - votes.reduce((a, b) => a + b);
+  if (unsure === numDraws) return "none\u00a0is\u00a0sure";
+  if (votes[order[0]] === numDraws) return `all\u00a0say\u00a0${order[0]}`;
+  const parts = order.map((digit) => [votes[digit], votes[digit] > 1 ? "say" : "says", digit]);
+  if (unsure) parts.push([unsure, unsure > 1 ? "are" : "is", "unsure"]);
+  return parts.map((part) => part.join("\u00a0")).join(", ");
 }
 
 /** Return ten upright bars between 0 and 1, and the function that sets them. */
@@ -32,15 +43,16 @@ function bars() {
   return { node, set };
 }
 
-/** One network: the class it votes for, above its ten probabilities. */
+/** One network: the class it votes for, or a question mark, above its ten probabilities. */
 function tile() {
-  const vote = html("b");
+  const title = html("b");
   const strip = bars();
-  const node = html("div", { class: "tile" }, vote, strip.node);
+  const node = html("div", { class: "tile" }, title, strip.node);
   const show = (probabilities, majority) => {
-    const top = topClass(probabilities);
-    vote.textContent = top;
-    node.classList.toggle("dissent", top !== majority);
+    const choice = vote(probabilities);
+    title.textContent = choice ?? "?";
+    node.classList.toggle("unsure", choice === null);
+    node.classList.toggle("dissent", choice !== null && choice !== majority);
     strip.set(probabilities);
   };
   return { node, show };
@@ -119,7 +131,8 @@ export class Answers {
     const { aleatoric, epistemic } = decomposeEntropy(answers);
     const majority = votes.indexOf(Math.max(...votes));
     this.tiles.forEach((each, i) => each.show(answers[i], majority));
-    this.votes.setAttribute("aria-label", `The votes of thirty networks: ${verdict(votes)}`);
+    const said = verdict(votes, answers.length);
+    this.votes.setAttribute("aria-label", `The votes of thirty networks: ${said}`);
     this.average.show(mean);
     this.twin.show(twinAnswer);
     this.doubt.show([aleatoric, epistemic]);

@@ -1,7 +1,7 @@
 // The paper of "Draw a digit": it shows a test digit, a letter or the reader's own strokes, turned,
 // and takes strokes from mouse, finger and pen, or from the arrow keys and the space bar.
 
-import { html } from "../shared/controls.js";
+import { html, unusedName } from "../shared/controls.js";
 import { SIDE, rasterize, rotate } from "./drawing.js";
 
 const PIXELS = 448; // of the paper's side, 16 for each that the networks see
@@ -12,8 +12,6 @@ const DIRECTIONS = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
-const TITLE =
-  "Draw here. By keyboard: the arrow keys move the pen, the space bar puts it down and lifts it.";
 
 const within = (share) => Math.min(Math.max(share, 0), 1);
 
@@ -50,13 +48,16 @@ export class Paper {
     this.#controls = controls;
     this.#changed = changed;
     this.#digits = unpack(model.get("digit_pixels"));
+    const id = unusedName();
+    const words = "Keys: arrows move the pen, space lowers and lifts it.";
+    this.keys = html("p", { id, class: "keys" }, words);
     this.canvas = html("canvas", {
       class: "paper",
       width: PIXELS,
       height: PIXELS,
       tabIndex: 0,
       role: "application",
-      title: TITLE,
+      "aria-describedby": id,
     });
     this.#listen();
   }
@@ -93,8 +94,9 @@ export class Paper {
       context.lineCap = context.lineJoin = "round";
       for (const points of this.#strokes()) {
         context.beginPath();
-        // The first point twice: a stroke of one point is a dot.
-        for (const [x, y] of [points[0], ...points]) context.lineTo(x * PIXELS, y * PIXELS);
+        // From a hair beside the first point: a canvas does not paint a dot without any length.
+        context.moveTo(points[0][0] * PIXELS + 0.01, points[0][1] * PIXELS);
+        for (const [x, y] of points) context.lineTo(x * PIXELS, y * PIXELS);
         context.stroke();
       }
     }
