@@ -121,8 +121,6 @@ class Playground {
   #answer() {
     this.session.wake();
     this.#show();
-    // Where it trains, the frames report, and not as often as a slider moves.
-    if (!this.#isTraining) this.report();
   }
 
   /** Show what is wanted now; an overlay that is new has to learn. */
@@ -130,14 +128,17 @@ class Playground {
     this.#read();
     this.draw();
     this.#showState();
+    // Where it trains, the frames report, and not as often as a slider moves.
+    if (!this.#isTraining) this.report();
   }
 
   #frame() {
     this.session.advance(TRAINING_MILLISECONDS);
     const now = performance.now();
-    const resting = this.session.resting;
-    if (resting || !this.still || now - this.drawn > STILL_EVERY) this.draw();
-    if (resting || now - this.reported > (this.still ? STILL_EVERY : REPORT_EVERY)) this.report();
+    if (this.still && now - this.drawn < STILL_EVERY) return;
+    this.draw();
+    const { resting } = this.session;
+    if (resting || this.still || now - this.reported > REPORT_EVERY) this.report();
     if (resting) this.#showState();
   }
 
