@@ -787,7 +787,7 @@ TRAIN = """([points, runs]) => runs.map(({ gap = [], klWeight = 1, noiseSigma })
 })"""
 
 
-def test_the_pages_suggestions_do_what_it_says(module):
+def test_the_suggestions_of_page_and_chapter_do_what_they_say(module):
     noise = NOISE_STD
     runs = [
         {"noiseSigma": noise},
@@ -796,10 +796,11 @@ def test_the_pages_suggestions_do_what_it_says(module):
         {"noiseSigma": noise, "gap": [-0.75, 0.75]},
         {"noiseSigma": 0.1},
         {"noiseSigma": 3},
+        {"noiseSigma": noise, "klWeight": 0.01 * 60 / (2 * 91 * noise**2)},  # mark E
     ]
     points = PosteriorPlayground().points
     results = module("posterior_playground").evaluate(TRAIN, [points, runs])
-    elbo, cold, warm, gap, exact, noisy = results
+    elbo, cold, warm, gap, exact, noisy, printed = results
     assert elbo["total"] < 0.01
     assert elbo["curve"] == 0
     assert elbo["end"] > 10 * elbo["middle"]  # wide where there are no data
@@ -812,3 +813,6 @@ def test_the_pages_suggestions_do_what_it_says(module):
     assert gap["middle"] < 1.5 * elbo["middle"]
     assert exact["total"] > 0.25
     assert noisy["total"] == 0
+    assert printed["curve"] > 0.5
+    assert elbo["total"] < printed["total"] < 0.01
+    assert printed["end"] < elbo["end"] / 3
