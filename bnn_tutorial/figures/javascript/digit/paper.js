@@ -50,7 +50,7 @@ export class Paper {
     this.#digits = unpack(model.get("digit_pixels"));
     const id = unusedName();
     const words = "Keys: arrows move the pen, space lowers and lifts it.";
-    this.keys = html("p", { id, class: "keys" }, words);
+    this.keys = html("p", { id, class: "keys live" }, words);
     this.canvas = html("canvas", {
       class: "paper",
       width: PIXELS,
