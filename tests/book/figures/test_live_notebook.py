@@ -164,9 +164,11 @@ def test_a_key_moves_the_trait_and_the_trait_moves_every_view(notebook):
 
 def test_sliders_over_code_run_it_and_move_with_the_figure(notebook):
     shown = output(notebook, 2)
-    box = shown.locator(".noUi-handle").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     before = run_cell(notebook, 3).inner_text()
+    handle = shown.locator(".noUi-handle")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     notebook.mouse.move(x, y)
     notebook.mouse.down()
     notebook.mouse.move(x + 40, y, steps=4)
@@ -178,9 +180,12 @@ def test_sliders_over_code_run_it_and_move_with_the_figure(notebook):
     expect(shown.locator(".jp-OutputArea img, .jp-OutputArea svg").last).to_be_visible()
     expect_value(prior_slider(notebook, 0), f"{float(chosen):.3g}")
 
+    # A screen reader speaks what changes in a place that stays.
+    state = shown.get_by_role("status").last.element_handle()
     prior_slider(notebook, 0).press("End")
     expect(shown).to_contain_text("ValueError: too wide: 10", timeout=TIMEOUT)
     expect(shown.get_by_role("status").last).to_have_text("Stopped by an error, shown below.")
+    assert state.text_content() == "Stopped by an error, shown below."
     prior_slider(notebook, 0).press("Home")
     expect(shown).to_contain_text("the code ran with 0.1", timeout=TIMEOUT)
     expect(shown).not_to_contain_text("ValueError")
