@@ -41,7 +41,7 @@ HANDLES = """() => {
   const layer = plot.layer("marks");
   const nodes = ["First", "Second"].map((name, i) => {
     const node = shared.svg("circle", {
-      r: 20, role: "slider", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 10,
+      r: 30, role: "slider", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 10,
     });
     layer.append(node);
     return shared.movable(node, plot, {
