@@ -15,7 +15,7 @@ import bnn_tutorial
 from bnn_tutorial import derivations, figures, plotting
 from bnn_tutorial.datasets import polynomial
 from bnn_tutorial.derivations import identity
-from bnn_tutorial.figures import figure
+from bnn_tutorial.figures.figure import Figure
 
 DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)(?:\([^)]*\))?$", re.MULTILINE)
 FORMULA = re.compile(r"\.\. math::|:math:`")
@@ -37,8 +37,9 @@ def public_objects() -> dict[str, object]:
     """What a reader can use, by its name on the page: exports, their methods and properties."""
     found = {f"bnn_tutorial.{name}": getattr(bnn_tutorial, name) for name in bnn_tutorial.__all__}
     found["bnn_tutorial.datasets.polynomial"] = polynomial
+    found["bnn_tutorial.figures.figure.Figure"] = Figure
     found |= {f"bnn_tutorial.figures.{name}": getattr(figures, name) for name in figures.__all__}
-    for module in (plotting, derivations, identity, figure):
+    for module in (plotting, derivations, identity):
         found |= members(module)
     for name, value in list(found.items()):
         if inspect.isclass(value):
