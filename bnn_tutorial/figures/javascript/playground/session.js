@@ -15,7 +15,7 @@ const STRETCH = 500;
 const SETTLED = 3e-4; // nats per datum
 const MOST_STEPS = 10_000;
 // No more steps in a frame, so that a fast machine shows how the network learns.
-const STEPS_A_FRAME = 40;
+const STEPS_A_FRAME = 20;
 const RECORD_EVERY = 10;
 const RECORDS = 200;
 
