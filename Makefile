@@ -2,25 +2,35 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN = .venv/bin
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
+APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+# An installation that was interrupted is finished first.
+INSTALL = $(SUDO) dpkg --configure -a && $(APT) update && $(APT) install --yes --no-install-recommends
 CHROMIUM = $$(which chromium chromium-browser google-chrome google-chrome-stable)
 
-.PHONY: book serve test figures lint benchmark benchmark-figures requirements clean help browser
+.PHONY: book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
 .DELETE_ON_ERROR:
 
-book: .venv/installed ## Execute the notebooks and build the site into _build/html
-	@echo "== Building the book. Notebooks that changed are executed first, which takes minutes."
-	rm -rf _build/html _build/.doctrees # only executed notebooks are kept: nothing stale is shown
+book: notebooks ## Execute the notebooks that changed and build the site into _build/html
+	@echo "== Building the site, in half a minute."
+	@rm -rf _build/html _build/.doctrees # only executed notebooks are kept: nothing stale is shown
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "== The book is in _build/html: open _build/html/index.html, or run 'make serve'."
+
+notebooks: .venv/installed
+	@$(BIN)/python book/_extensions/execution.py
 
 serve: _build/html/index.html .venv/installed ## Show the site at http://localhost:8000 (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
 
-test: book browser node_modules/installed ## Test the package, the built pages and every notebook
-	@echo "== Testing the package and the built pages."
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
-	@echo "== Executing every notebook from top to bottom."
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --nbmake --nbmake-timeout=300 --durations=0 book
+test: .venv/installed ## Test notebooks, site, package and pages, and sum up what failed
+	-@$(MAKE) --no-print-directory browser node_modules/installed # the tests say what they miss
+	@$(BIN)/python tests/run_parts.py
+
+test-slow: book browser node_modules/installed ## Test the pages on a slow and on a busy processor
+	@$(BIN)/python tests/run_parts.py throttled busy busy busy
+
+test-oldest: _build/oldest/installed browser node_modules/installed ## Test with the oldest versions that pyproject.toml claims
+	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --dist worksteal
 
 figures: node_modules/installed .venv/installed ## Build the interactive figures from their JavaScript
 	npm run --silent figures
@@ -33,6 +43,10 @@ lint: .venv/installed ## Check the code and the notebooks with ruff
 benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for README's table
 	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
 	_build/benchmark/bin/python benchmarks/speed.py --table
+
+benchmark-start: .venv/installed ## Measure how soon the package and its command line answer
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/start.py --table
 
 benchmark-figures: book browser ## Measure the figures in Chromium, for README's table
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/browser.py
@@ -51,25 +65,38 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 19
 
 browser:
-	@[ -n "$(CHROMIUM)" ] || { echo "== Installing Chromium, in which the built pages are tested."; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes chromium; } \
-		|| echo "== Chromium could not be installed: the tests that need it say how to get it."
+	@[ -n "$(CHROMIUM)" ] || { echo "== Installing Chromium, in which the pages are tested: 150 MB, a minute."; \
+		$(INSTALL) chromium fonts-liberation; } \
+		|| echo "== Chromium could not be installed, which needs a network and the right to install: the tests that need it say how to get it."
 
 _build/html/index.html:
 	$(MAKE) book
 
+# What was begun and not finished is begun anew; what pip has loaded it keeps.
 .venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "== Making the environment .venv from requirements.txt. The first time, this takes minutes."
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --requirement requirements.txt
-	$(BIN)/pip install --no-deps --editable .
+	@echo "== Making the environment .venv from requirements.txt: loads 3 GB, most of it PyTorch, and takes 6 GB."
+	@echo "== That takes 2 to 15 minutes, once. It can be stopped and run again at any point."
+	@[ -e $@ ] || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --requirement requirements.txt && $(BIN)/pip install --no-deps --editable . \
+		|| { echo "== The packages could not be installed. This step needs the network, and no later one of 'make book' does."; exit 1; }
 	@touch $@
 
 node_modules/installed: package-lock.json package.json
-	@command -v npm >/dev/null || { echo "== Installing Node.js, which builds the figures."; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes nodejs npm; }
-	npm ci --no-audit --no-fund
+	@command -v npm >/dev/null || { echo "== Installing Node.js, in which the figures are built and tested: 100 MB, a minute."; $(INSTALL) nodejs npm; }
+	@echo "== Installing what builds and judges the figures: 15 MB, some seconds."
+	@npm ci --no-audit --no-fund --loglevel=error \
+		|| { echo "== It could not be installed. This step needs the network."; exit 1; }
+	@touch $@
+
+# Of each direct dependency the oldest version that pyproject.toml claims, with what pip then needs.
+_build/oldest/installed: pyproject.toml
+	@echo "== Installing the oldest versions into _build/oldest: loads 3 GB, takes 7 GB and some minutes."
+	$(PYTHON) -m venv --clear _build/oldest
+	_build/oldest/bin/pip install --quiet uv
+	_build/oldest/bin/uv pip compile --quiet --resolution lowest-direct --all-extras pyproject.toml --output-file _build/oldest/requirements.txt
+	_build/oldest/bin/uv pip install --python _build/oldest/bin/python --requirement _build/oldest/requirements.txt
+	_build/oldest/bin/uv pip install --python _build/oldest/bin/python --no-deps .
 	@touch $@
 
 # The other libraries see the tested environment and join it from outside, so that none of them

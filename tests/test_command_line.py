@@ -1,5 +1,7 @@
 """The command line, called in process, against the functions of the package that it stands on."""
 
+import argparse
+import dataclasses
 import json
 import os
 import re
@@ -12,19 +14,14 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from matplotlib.figure import Figure
 from torch.distributions import Laplace, MixtureSameFamily, Normal
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
-from bnn_tutorial.command_line import (
-    COMMANDS,
-    PROGRAM,
-    experiment,
-    main,
-    make_parser,
-    train,
-    values,
-)
+from bnn_tutorial import layers
+from bnn_tutorial.command_line import building, experiment, main, train, values
+from bnn_tutorial.command_line.arguments import COMMANDS, ESTIMATORS, PROGRAM, make_parser
 
 CURVE = "--model regression --data polynomial --hidden-features 8 --num-train 40 --num-test 50"
 CURVE = [*CURVE.split(), "--epochs", "4", "--batch-size", "16", "--num-samples", "5", "--quiet"]
@@ -137,11 +134,18 @@ def test_the_same_command_gives_the_same_numbers_and_another_seed_others(curve, 
     assert record_of(other)["results"] != record_of(curve)["results"]
 
 
+def settings(**given):
+    """The settings of an experiment, those that a test does not name left out."""
+    return experiment.Experiment(
+        **{field.name: given.get(field.name) for field in dataclasses.fields(experiment.Experiment)}
+    )
+
+
 def test_test_points_are_no_training_points_and_the_same_for_all_seeds():
     def points(seed, train):
-        arguments = {"model": "regression", "data": "polynomial", "full": False, "seed": seed}
-        rest = dict.fromkeys(set(experiment.Experiment.__annotations__) - set(arguments))
-        return experiment.Experiment(**arguments, **rest).dataset(train).tensors
+        return building.make_dataset(
+            settings(model="regression", data="polynomial", seed=seed), train
+        ).tensors
 
     assert torch.equal(points(0, False)[1], points(7, False)[1])
     assert not torch.equal(points(0, True)[1], points(7, True)[1])
@@ -154,18 +158,17 @@ def test_test_points_are_no_training_points_and_the_same_for_all_seeds():
 
 @pytest.mark.parametrize("bayesian", ["all", "head", "none"])
 def test_the_layers_named_get_a_posterior(bayesian):
-    arguments = {
-        "model": "lenet5",
-        "data": "mnist",
-        "bayesian": bayesian,
-        "prior": "mixture:0.25,2,0.5",
-        "estimator": "flipout",
-        "init_std": 0.01,
-        "seed": 0,
-    }
-    rest = dict.fromkeys(set(experiment.Experiment.__annotations__) - set(arguments))
+    chosen = settings(
+        model="lenet5",
+        data="mnist",
+        bayesian=bayesian,
+        prior="mixture:0.25,2,0.5",
+        estimator="flipout",
+        init_std=0.01,
+        seed=0,
+    )
     images = TensorDataset(torch.zeros(1, 1, 28, 28), torch.zeros(1))
-    model = experiment.Experiment(**arguments, **rest).build(images)["model"]
+    model = building.build(chosen, images)["model"]
     num_layers = {"all": (2, 3), "head": (0, 3), "none": (0, 0)}[bayesian]
     assert tuple(len(bt.bayesian_layers(part)) for part in (model.trunk, model.head)) == num_layers
     for layer in bt.bayesian_layers(model):
@@ -174,14 +177,54 @@ def test_the_layers_named_get_a_posterior(bayesian):
         torch.testing.assert_close(layer.weight_std, torch.full_like(layer.weight_std, 0.01))
 
 
-@pytest.mark.parametrize("name", experiment.IMAGE_NETWORKS)
-def test_each_network_takes_the_images_that_it_is_for(name):
-    arguments = {"model": name, "data": "", "bayesian": "none", "seed": 0}
-    rest = dict.fromkeys(set(experiment.Experiment.__annotations__) - set(arguments))
-    shape = (1, 28, 28) if name in ("mnist", "lenet5") else (3, 32, 32)
-    images = TensorDataset(torch.zeros(2, *shape), torch.zeros(2))
-    model = experiment.Experiment(**arguments, **rest).build(images)["model"]
-    assert model(images.tensors[0]).shape == (2, 10)
+@pytest.mark.parametrize("data", experiment.IMAGE_SHAPES)
+@pytest.mark.parametrize("name", building.IMAGE_NETWORKS)
+def test_a_network_takes_the_images_that_it_is_said_to_take(name, data):
+    images = torch.zeros(2, *experiment.IMAGE_SHAPES[data])
+    network = building.IMAGE_NETWORKS[name](images.shape[1:])
+    if data in experiment.MODEL_DATA[name]:
+        assert network(images).shape == (2, 10)
+    else:
+        with pytest.raises(ValueError, match="x has shape"):
+            network(images)
+
+
+def test_what_is_checked_before_pytorch_comes_agrees_with_what_runs():
+    assert ESTIMATORS == layers.ESTIMATORS
+    assert {*experiment.MODELS} == {"regression", *building.IMAGE_NETWORKS}
+    assert {*experiment.IMAGE_SHAPES} == {*building.IMAGE_SETS} == {*experiment.NUM_IMAGES}
+    assert {*values.PRIORS} == {*building.PRIORS}
+    assert {*values.FIGURE_FORMATS} <= {*Figure().canvas.get_supported_filetypes()}
+    for split, num_images in experiment.NUM_IMAGES["mnist"].items():
+        assert len(bt.load_mnist(split)) == num_images
+    for text in ("normal:0,1", "mixture:0.5,1,0.0025", "laplace:-3,1e-30"):
+        building.make_prior(values.prior(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "normal:nan,1",
+        "normal:inf,1",
+        "normal:0,0",
+        "normal:0,1e-50",  # 0 in single precision
+        "normal:0,1e39",  # too large for it
+        "normal:1e39,1",
+        "normal:0,1,2",
+        "normal:",
+        "normal",
+        "laplace:0,-1",
+        "mixture:0,1,1",
+        "mixture:1,1,1",
+        "mixture:0.5,0,1",
+        "mixture:0.5,1,0",
+        "mixture:0.5,1,inf",
+        "",
+    ],
+)
+def test_priors_out_of_their_ranges_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
+        values.prior(text)
 
 
 def test_priors_are_the_distributions_that_they_name():
@@ -193,7 +236,7 @@ def test_priors_are_the_distributions_that_they_name():
         "laplace:-1,2": Laplace(-1.0, 2.0).log_prob(w),
         "mixture:0.25,2,0.5": mixture,
     }.items():
-        torch.testing.assert_close(values.parse_prior(text).log_prob(w), log_density)
+        torch.testing.assert_close(building.make_prior(text).log_prob(w), log_density)
 
 
 def test_a_killed_run_that_is_resumed_ends_the_same(curve, tmp_path, capsys):
@@ -277,7 +320,7 @@ def test_uncertainty_of_digits_against_foreign_images(digits, tmp_path, monkeypa
     generator = torch.Generator().manual_seed(0)
     foreign = torch.rand(80, 1, 28, 28, generator=generator)
     monkeypatch.setitem(
-        experiment.IMAGE_SETS,
+        building.IMAGE_SETS,
         "fashion-mnist",
         lambda train, full: TensorDataset(foreign, torch.zeros(80)),
     )
@@ -317,7 +360,7 @@ def test_uncertainty_of_the_curve_is_the_audit_of_its_band(curve, tmp_path):
     likelihood = bt.GaussianLikelihood()
     modules = torch.nn.ModuleDict({"model": model, "likelihood": likelihood})
     bt.load_model(modules, curve / "model.safetensors")
-    generator = torch.Generator().manual_seed(experiment.TEST_SEED)
+    generator = torch.Generator().manual_seed(building.TEST_SEED)
     x, y = bt.polynomial_data(50, spacing="random", generator=generator)
     moments = bt.exact_moments(model, x)
     noise_std = likelihood.noise_std.detach()
@@ -342,39 +385,47 @@ def run(argv):
         return stop.code
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("--model resnet50", "invalid choice: 'resnet50'"),
-        ("--data polynomials", "invalid choice: 'polynomials'"),
-        ("--epochs 0", "'0': expected a whole number, 1 or more"),
-        ("--epochs 2.5", "'2.5': expected a whole number, 1 or more"),
-        ("--seed -1", "'-1': expected a whole number, 0 or more"),
-        ("--learning-rate 0", "'0': expected a finite number, above 0"),
-        ("--learning-rate fast", "'fast': expected a finite number, above 0"),
-        ("--kl-weight -1", "'-1': expected a finite number, 0 or more"),
-        ("--kl-weight nan", "'nan': expected a finite number, 0 or more"),
-        ("--kl-schedule linear", "'linear': expected constant or warm-up:EPOCHS or blundell"),
-        ("--kl-schedule warm-up:0", "'warm-up:0': expected constant or warm-up:EPOCHS"),
-        ("--prior cauchy:0,1", "'cauchy:0,1': expected normal:MEAN,STD or laplace:MEAN,SCALE or"),
-        ("--prior normal:0", "'normal:0': expected normal:MEAN,STD"),
-        ("--prior normal:0,-1", "'normal:0,-1': expected normal:MEAN,STD"),
-        ("--prior mixture:2,1,1", "'mixture:2,1,1': expected normal:MEAN,STD"),
-        ("--device toaster", "'toaster' can't be used here"),
-        ("--model mnist", "--model mnist --data polynomial: expected regression with polynomial"),
-        (
-            "--model mnist --data mnist --exact",
-            "--exact --model mnist: expected",
-        ),
-        ("--full", "--full --data polynomial: expected --data mnist"),
-        ("--bayesian head", "--bayesian head --model regression: expected all or none"),
-        (
-            "--model alexnet --data mnist",
-            "--model alexnet --data mnist: x has shape (1, 1, 28, 28): expected (N, 1, 32, 32)",
-        ),
-        ("--model mnist --data mnist --num-train 10001", "10001: expected at most 10000"),
-    ],
-)
+WRONG_TRAINING = [
+    ("--model resnet50", "invalid choice: 'resnet50'"),
+    ("--data polynomials", "invalid choice: 'polynomials'"),
+    ("--epochs 0", "'0': expected a whole number, 1 or more"),
+    ("--epochs 2.5", "'2.5': expected a whole number, 1 or more"),
+    ("--seed -1", "'-1': expected a whole number, 0 or more"),
+    ("--learning-rate 0", "'0': expected a finite number, above 0"),
+    ("--learning-rate fast", "'fast': expected a finite number, above 0"),
+    ("--kl-weight -1", "'-1': expected a finite number, 0 or more"),
+    ("--kl-weight nan", "'nan': expected a finite number, 0 or more"),
+    ("--kl-schedule linear", "'linear': expected constant or warm-up:EPOCHS or blundell"),
+    ("--kl-schedule warm-up:0", "'warm-up:0': expected constant or warm-up:EPOCHS"),
+    ("--prior cauchy:0,1", "'cauchy:0,1': expected normal:MEAN,STD or laplace:MEAN,SCALE or"),
+    ("--prior normal:0", "'normal:0': expected normal:MEAN,STD"),
+    ("--prior normal:0,-1", "'normal:0,-1': expected normal:MEAN,STD"),
+    ("--prior mixture:2,1,1", "'mixture:2,1,1': expected normal:MEAN,STD"),
+    ("--device toaster", "'toaster': expected a device, cpu, cuda, cuda:NUMBER or mps"),
+    ("--device cuda:-1", "'cuda:-1': expected a device"),
+    ("--model mnist", "--model mnist --data polynomial: expected --data mnist or fashion-"),
+    ("--data mnist", "--model regression --data mnist: expected --data polynomial"),
+    ("--model mnist --data mnist --exact", "--exact --model mnist: expected"),
+    ("--exact --mixed-precision float16", "--exact --mixed-precision float16: expected one of"),
+    ("--full", "--full --data polynomial: expected --data mnist"),
+    ("--bayesian head", "--bayesian head --model regression: expected all or none"),
+    ("--model alexnet --data mnist", "--model alexnet --data mnist: expected --data cifar10"),
+    ("--model mnist --data mnist --num-train 10001", "10001: expected at most 10000"),
+    ("--model mnist --data mnist --num-test 2001", "2001: expected at most 2000"),
+    ("--model mnist --data mnist --full --num-test 10001", "10001: expected at most 10000"),
+]
+WRONG_UNCERTAINTY = [
+    ("--against mnist", "--against mnist: expected a network of classes"),
+    ("--figure band.xyz", "'band.xyz': expected an ending of"),
+    ("--figure nowhere/band.png", "'nowhere/band.png': the folder 'nowhere' is missing"),
+    ("--num-samples 1", "'1': expected a whole number, 2 or more"),
+    ("-k 0", "'0': expected a finite number, above 0"),
+    ("--output nowhere/some.json", "'nowhere/some.json': the folder 'nowhere' is missing"),
+    ("--output .", "'.' is a folder, expected a file"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG_TRAINING)
 def test_wrong_options_end_with_2_and_one_line(options, words, tmp_path, capsys):
     folder = tmp_path / "new"
     assert run(["train", *CURVE, "--output", str(folder), *options.split()]) == 2
@@ -388,6 +439,25 @@ def test_wrong_options_end_with_2_and_one_line(options, words, tmp_path, capsys)
 def test_a_gpu_that_is_not_there_is_named(tmp_path, capsys):
     assert run(["train", *CURVE, "--output", str(tmp_path / "new"), "--device", "cuda"]) == 2
     assert "'cuda' can't be used here" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for path in ("file", "file/folder"):
+        assert run(["train", *CURVE, "--output", str(tmp_path / path)]) == 2
+        assert f"{str(tmp_path / 'file')!r} is a file, no folder" in capsys.readouterr().err
+
+
+def test_a_device_beside_torchrun_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run(["train", *CURVE, "--output", str(tmp_path / "new"), "--device", "cpu"]) == 2
+    assert "--device cpu with torchrun: expected none" in capsys.readouterr().err
+
+
+def test_a_device_that_pytorch_refuses_is_named():
+    with pytest.raises(ValueError, match="--device meta2: can't be used here"):
+        building.open_device("meta2")
 
 
 def test_a_loss_that_is_not_finite_ends_with_1(tmp_path, capsys):
@@ -445,28 +515,16 @@ def test_missing_and_damaged_files_are_named(command, file, content, words, curv
     assert str(curve / file) in message
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("--against mnist", "--against mnist: expected a network of classes"),
-        ("--figure band.xyz", "'band.xyz': expected an ending of"),
-        ("--figure nowhere/band.png", "'nowhere/band.png': the folder 'nowhere' is missing"),
-        ("--num-samples 1", "'1': expected a whole number, 2 or more"),
-        ("-k 0", "'0': expected a finite number, above 0"),
-        ("--output nowhere/some.json", "'nowhere/some.json': the folder 'nowhere' is missing"),
-    ],
-)
+@pytest.mark.parametrize(("options", "words"), WRONG_UNCERTAINTY)
 def test_wrong_options_of_uncertainty_are_named(options, words, curve, capsys):
     assert run(["uncertainty", str(curve), "--quiet", *options.split()]) == 2
     assert words in capsys.readouterr().err
 
 
-def test_foreign_images_of_another_shape_are_named(digits, monkeypatch, capsys):
-    images = TensorDataset(torch.rand(60, 3, 32, 32), torch.zeros(60))
-    monkeypatch.setitem(experiment.IMAGE_SETS, "cifar10", lambda train, full: images)
+def test_foreign_images_of_another_shape_are_named(digits, capsys):
     assert main(["uncertainty", str(digits), "--quiet", "--against", "cifar10"]) == 2
     message = capsys.readouterr().err
-    assert "--against cifar10: x has shape (1, 3, 32, 32): expected (N, 1, 28, 28)" in message
+    assert "--against cifar10: its images have shape (3, 32, 32), expected (1, 28, 28)" in message
 
 
 def test_data_that_cannot_be_downloaded_say_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -499,7 +557,7 @@ def test_python_m_shows_the_commands():
 
 def test_every_command_that_the_documents_show_can_be_read():
     texts = [make_parser().format_help()]
-    texts += [command.EPILOG.format(program=PROGRAM) for command in COMMANDS.values()]
+    texts += [command.epilog.format(program=PROGRAM) for command in COMMANDS.values()]
     repository = Path(__file__).parents[1]
     texts += [(repository / page).read_text() for page in ("README.md", "book/running.md")]
     text = "\n".join(texts).replace("\\\n", "")
@@ -516,3 +574,45 @@ def test_each_command_explains_itself_with_an_example(command, capsys):
     assert f"example{'' if command == 'evaluate' else 's'}:" in out
     assert f"python -m bnn_tutorial {command} " in out.split("example")[1]
     assert "{program}" not in out
+
+
+# Before PyTorch
+
+
+ANSWER_ALL = """
+import contextlib, io, json, sys
+from bnn_tutorial.command_line import main
+codes = []
+for argv in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            codes.append(main(argv))
+        except SystemExit as stop:
+            codes.append(stop.code)
+print(json.dumps([codes, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_help_and_wrong_arguments_are_answered_before_pytorch_is_imported(curve, tmp_path):
+    train = ["train", *CURVE, "--output"]
+    helped = [["--help"], *([command, "--help"] for command in COMMANDS)]
+    wrong = [
+        *([*train, str(tmp_path / "new"), *options.split()] for options, _ in WRONG_TRAINING),
+        *(["uncertainty", str(curve), *options.split()] for options, _ in WRONG_UNCERTAINTY),
+        [],
+        ["training"],
+        ["train"],
+        [*train, str(curve)],
+        [*train, str(curve), "--resume"],  # with another prior
+        *([command, str(tmp_path / "nothing")] for command in ("evaluate", "uncertainty")),
+    ]
+    process = subprocess.run(
+        [sys.executable, "-c", ANSWER_ALL],
+        input=json.dumps(helped + wrong),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    codes, loaded = json.loads(process.stdout)
+    assert codes == [0] * len(helped) + [2] * len(wrong)
+    assert not {"torch", "numpy", "matplotlib", "IPython"} & {*loaded}

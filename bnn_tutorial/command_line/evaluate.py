@@ -6,38 +6,21 @@ Explained on the page "Run it, cite it".
 import argparse
 
 from bnn_tutorial import training
-from bnn_tutorial.command_line.folder import (
-    add_reader_arguments,
+from bnn_tutorial.command_line.arguments import EVALUATION
+from bnn_tutorial.command_line.folder import write_json
+from bnn_tutorial.command_line.trained import (
     describe_machine,
     load_trained,
     print_table,
     require_finite,
-    write_json,
 )
-
-USAGE = "FOLDER"
-DESCRIPTION = "score a trained network on the test data"
-EPILOG = """\
-example:
-  {program} evaluate digits --num-samples 100
-
-The scores are those of the averaged prediction: the negative log-likelihood (nll, in nats per
-datum) and, of classes, accuracy and expected calibration error (ece), both as fractions; of the
-regression, the root mean squared error (rmse).
-"""
-RESULTS = "evaluation.json"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments to ``parser``."""
-    add_reader_arguments(parser, RESULTS)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Score the network and write the scores.
 
     Raises:
-        ValueError: a file is damaged.
+        ValueError: a file is damaged, or the device can't be used.
         OSError: a file is missing, or the results can't be written.
         NonFiniteScoreError: a score is infinite or NaN.
     """
@@ -59,5 +42,5 @@ def run(arguments: argparse.Namespace) -> None:
         "machine": describe_machine(trained.device),
         "results": scores,
     }
-    write_json(content, arguments.output or arguments.folder / RESULTS)
+    write_json(content, arguments.output or arguments.folder / EVALUATION)
     print_table(f"{arguments.folder}: test data, {arguments.num_samples} draws", scores)

@@ -1,50 +1,41 @@
 """The folder that ``train`` writes and the other commands read: a record and the model.
 
 Explained on the page "Run it, cite it". ``record.json`` holds settings, versions, machine, history
-and results; ``model.safetensors`` the model and its likelihood, numbers only.
+and results; ``model.safetensors`` the model and its likelihood, numbers only. Nothing here imports
+PyTorch.
 """
 
 import argparse
 import json
-import math
-import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy
-import torch
-import torchvision
-from torch import nn
-from torch.utils.data import TensorDataset
-
-import bnn_tutorial
-from bnn_tutorial.checkpoints import load_model
-from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import Experiment
 
 RECORD = "record.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.pt"
-PACKAGES = (bnn_tutorial, numpy, torch, torchvision)
+# The settings of a training, beside those of the experiment.
+TRAINING = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "kl_weight",
+    "kl_schedule",
+    "num_draws",
+    "exact",
+    "clip_norm",
+    "mixed_precision",
+    "num_samples",
+)
 
 
-class NonFiniteScoreError(ArithmeticError):
-    """A score of a trained model is infinite or NaN."""
-
-
-def describe_machine(device: torch.device) -> dict[str, object]:
-    """Return what the speed and the last digits of a result depend on."""
-    on_gpu = device.type == "cuda"
+def run_record(arguments: argparse.Namespace) -> dict[str, dict]:
+    """Return the settings of a training, as its record begins."""
     return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            **{module.__name__: module.__version__ for module in PACKAGES},
-        },
+        "experiment": asdict(Experiment.of(arguments)),
+        "training": {name: getattr(arguments, name) for name in TRAINING},
     }
 
 
@@ -74,93 +65,47 @@ def read_json(path: Path) -> dict:
     return content
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained network, its likelihood, the test data, and how they are to be studied."""
-
-    experiment: Experiment
-    model: nn.Module
-    likelihood: nn.Module
-    data: TensorDataset
-    device: torch.device
-    seed: int
-
-
-def load_trained(arguments: argparse.Namespace) -> Trained:
-    """Return what ``train`` left in the folder that ``arguments`` names, on the device it names.
+def read_experiment(folder: Path) -> Experiment:
+    """Return the settings of the training that has finished in ``folder``.
 
     Raises:
         FileNotFoundError: there is no record, or training did not finish.
-        ValueError: a file is damaged.
+        ValueError: the record is damaged.
     """
-    folder, device, seed = arguments.folder, arguments.device, arguments.seed
     record = read_json(folder / RECORD)
     try:
-        experiment = Experiment(**record["experiment"])
-    except (KeyError, TypeError) as error:
+        experiment = Experiment.of(argparse.Namespace(**record["experiment"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{str(folder / RECORD)!r} is damaged: {error}") from error
     if not (folder / MODEL).is_file():
         raise FileNotFoundError(
             f"{str(folder / MODEL)!r} is missing: expected a training that has finished"
         )
-    if device is None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = experiment.dataset(train=False)
-    modules = load_model(experiment.build(data), folder / MODEL).to(device)
-    return Trained(
-        experiment,
-        modules["model"],
-        modules["likelihood"],
-        data,
-        device,
-        experiment.seed if seed is None else seed,
-    )
+    return experiment
 
 
-def add_reader_arguments(
-    parser: argparse.ArgumentParser, results: str, *, fewest_samples: int = 1
-) -> None:
-    """Add the arguments of a command that reads a folder and writes its ``results`` there."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what train wrote")
-    parser.add_argument(
-        "--num-samples",
-        type=values.integer(fewest_samples),
-        default=30,
-        metavar="S",
-        help="posterior draws (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", type=values.integer(0), help="of those draws (default: that of the training)"
-    )
-    parser.add_argument(
-        "--device",
-        type=values.device,
-        help="such as cpu, cuda or mps (default: cuda where there is one, else cpu)",
-    )
-    parser.add_argument(
-        "--output",
-        type=values.new_file,
-        metavar="PATH",
-        help=f"of the results (default: FOLDER/{results})",
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-
-
-def require_finite(scores: dict[str, float]) -> dict[str, float]:
-    """Return ``scores`` if all are finite.
+def check_folder(folder: Path, record: dict, resume: bool) -> None:
+    """Raise an error where ``folder`` holds a run that this one would overwrite or can't continue.
 
     Raises:
-        NonFiniteScoreError: one is not.
+        FileExistsError: it holds one, and it is not to be resumed.
+        ValueError: the run to resume had other settings.
     """
-    for name, value in scores.items():
-        if not math.isfinite(value):
-            raise NonFiniteScoreError(f"{name}={value}: the model's output is not finite")
-    return scores
-
-
-def print_table(title: str, scores: dict[str, float]) -> None:
-    """Print names and numbers below a title, one a line."""
-    print(title)
-    width = max(len(name) for name in scores)
-    for name, value in scores.items():
-        print(f"  {name:<{width}}  {value:.5g}")
+    if not resume:
+        for file in (folder / MODEL, folder / CHECKPOINT):
+            if file.exists():
+                raise FileExistsError(
+                    f"--output {folder}: {file.name} of another run is there; expected another "
+                    "folder, or --resume"
+                )
+    elif (folder / RECORD).exists():
+        saved = read_json(folder / RECORD)
+        for part in ("experiment", "training"):
+            for name, value in record[part].items():
+                before = saved.get(part, {}).get(name)
+                if before != value and name not in ("epochs", "num_samples", "num_test"):
+                    option = "--" + name.replace("_", "-")
+                    raise ValueError(
+                        f"--resume {option} {value}: the run in {str(folder)!r} has {before}; "
+                        "expected the same"
+                    )

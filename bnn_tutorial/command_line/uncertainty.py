@@ -12,58 +12,26 @@ from torch import Tensor
 
 from bnn_tutorial import plotting
 from bnn_tutorial.calibration import audit_band
-from bnn_tutorial.command_line import values
-from bnn_tutorial.command_line.experiment import IMAGE_SETS, load_images, require_fit
-from bnn_tutorial.command_line.folder import (
+from bnn_tutorial.command_line.arguments import UNCERTAINTY
+from bnn_tutorial.command_line.building import load_images
+from bnn_tutorial.command_line.folder import write_json
+from bnn_tutorial.command_line.trained import (
     Trained,
-    add_reader_arguments,
     describe_machine,
     load_trained,
     print_table,
     require_finite,
-    write_json,
 )
 from bnn_tutorial.exact import exact_moments
 from bnn_tutorial.prediction import predict
 from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
-
-USAGE = "FOLDER"
-DESCRIPTION = "measure what a trained network doesn't know"
-EPILOG = """\
-examples:
-  {program} uncertainty digits --against fashion-mnist --figure entropy.png
-  {program} uncertainty curve --figure band.png
-
-Of classes: the mean entropy of the predictions for the test data, in nats, and its aleatoric and
-epistemic parts; how well the entropy tells wrong predictions from right ones and, with --against,
-foreign images from the test data (AUROC, 0.5 is chance). Of the regression, in closed form: the
-standard deviations of function and noise, and an audit of the band of k standard deviations.
-"""
-RESULTS = "uncertainty.json"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments to ``parser``."""
-    add_reader_arguments(parser, RESULTS, fewest_samples=2)
-    parser.add_argument(
-        "--against",
-        choices=tuple(IMAGE_SETS),
-        help="a set of images that the network is not for; as many are taken as the test data has",
-    )
-    parser.add_argument(
-        "-k",
-        type=values.number(above=True),
-        default=3.0,
-        help="how many standard deviations the regression's band reaches to each side (default: 3)",
-    )
-    parser.add_argument("--figure", type=values.new_figure, metavar="PATH", help="draw a picture")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure the uncertainty, write the results and, if asked, draw them.
 
     Raises:
-        ValueError: arguments don't go together, or a file is damaged.
+        ValueError: a file is damaged, or the device can't be used.
         OSError: a file is missing, or the results can't be written.
         NonFiniteScoreError: a result is infinite or NaN.
     """
@@ -80,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
             "machine": describe_machine(trained.device),
             "results": require_finite(results),
         }
-        write_json(content, arguments.output or arguments.folder / RESULTS)
+        write_json(content, arguments.output or arguments.folder / UNCERTAINTY)
         how = "in closed form" if is_regression else f"{arguments.num_samples} draws"
         print_table(f"{arguments.folder}: {how}", results)
         if arguments.figure is not None:
@@ -106,7 +74,6 @@ def study_entropy(
     if arguments.against is not None:
         other = load_images(arguments.against, train=False, full=trained.experiment.full)
         other_images = other.tensors[0][: len(images)]
-        require_fit(trained.model, other_images, f"--against {arguments.against}")
         _, foreign = entropies(trained, other_images, arguments)
         results |= {
             "total_against": foreign.total.mean().item(),
@@ -147,8 +114,6 @@ def plot_entropies(shown: dict[str, EntropyDecomposition]) -> Figure:
 
 def study_band(trained: Trained, arguments: argparse.Namespace) -> tuple[dict[str, float], Figure]:
     """Return the widths of the regression's band and its audit on the test data, and a picture."""
-    if arguments.against is not None:
-        raise ValueError(f"--against {arguments.against}: expected a network of classes")
     noise_std = trained.likelihood.noise_std.detach()
     x, y = (tensor.to(trained.device) for tensor in trained.data.tensors)
     moments = exact_moments(trained.model, x)

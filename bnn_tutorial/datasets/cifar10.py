@@ -9,7 +9,6 @@ import pickle
 
 import numpy as np
 import torch
-import torchvision
 from torch.utils.data import TensorDataset
 
 from bnn_tutorial.datasets.published_files import PublishedFiles, as_dataset, require_bools
@@ -26,7 +25,7 @@ FILES = PublishedFiles(
         "data_batch_5": (31_035_623, "482c414d41f54cd18b22e5b47cb7c3cb"),
         "test_batch": (31_035_526, "40351d587109b95175f43aff81a1287e"),
     },
-    download=lambda root: torchvision.datasets.CIFAR10(root, download=True),
+    download="CIFAR10",
     offline="from cifar-10-python.tar.gz, fetched on another machine, or name the root folder that "
     "holds them with root= or BNN_TUTORIAL_DATA",
 )

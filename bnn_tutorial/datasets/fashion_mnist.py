@@ -6,7 +6,6 @@ See the API reference. Fashion-MNIST is the work of Han Xiao, Kashif Rasul and R
 
 import os
 
-import torchvision
 from torch.utils.data import TensorDataset
 
 from bnn_tutorial.datasets.published_files import PublishedFiles, as_dataset, require_bools
@@ -21,7 +20,7 @@ FILES = PublishedFiles(
         "t10k-images-idx3-ubyte": (7_840_016, "8181f5470baa50b63fa0f6fddb340f0a"),
         "t10k-labels-idx1-ubyte": (10_008, "15d484375f8d13e6eb1aabb0c3f46965"),
     },
-    download=lambda root: torchvision.datasets.FashionMNIST(root, download=True),
+    download="FashionMNIST",
     offline="from Debian's package dataset-fashion-mnist, or name the root folder that holds them "
     "with root= or BNN_TUTORIAL_DATA",
 )

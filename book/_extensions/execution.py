@@ -1,4 +1,9 @@
-"""Executed notebooks are kept until the package or its environment changes.
+"""Each notebook is executed once: what nbmake verified, the site shows.
+
+``make book`` and ``make test`` begin with this file as a program. It runs the
+notebooks that changed, side by side, in nbmake's own way, and puts them into
+the cache in which myst-nb finds them when the site is built. A site that is
+built without make does the same first.
 
 jupyter-cache knows a notebook by its code cells alone. Here its folder is
 named by a digest of what those cells import, so that a change there executes
@@ -6,11 +11,39 @@ every notebook again.
 """
 
 import hashlib
+import os
+import re
 import shutil
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbmake.nb_run import NotebookRun
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+TIMEOUT = 600  # seconds, for each cell; alone, none takes a tenth of that
+
+
+@dataclass
+class Execution:
+    """What came of a notebook; ``error`` says where and why it failed."""
+
+    name: str
+    seconds: float
+    notebook: nbformat.NotebookNode | None = None
+    error: str | None = None
+    trace: str = ""
 
 
 def digest(root: Path) -> str:
@@ -25,15 +58,130 @@ def digest(root: Path) -> str:
     return summary.hexdigest()[:16]
 
 
-def choose_cache(app: Sphinx, config: Config) -> None:
-    """Use the cache of the present sources; remove those of earlier ones."""
-    caches = Path(app.outdir).parent / "execution"
-    current = caches / digest(Path(app.srcdir))
+def cache_folder(root: Path) -> Path:
+    """The cache of the present sources; those of earlier ones go."""
+    caches = root / "_build" / "execution"
+    current = caches / digest(root)
     for stale in set(caches.glob("*")) - {current}:
         shutil.rmtree(stale)
-    config.nb_execution_cache_path = str(current)
+    return current
+
+
+def changed(root: Path, cache: object) -> Iterator[str]:
+    """The book's notebooks that are not in the cache as they stand.
+
+    Later chapters take longer. They come first, so that no core has to wait
+    for the last one.
+    """
+    for document in reversed([*parse_toc_yaml(root / "_toc.yml")]):
+        path = root / f"{document}.ipynb"
+        if path.is_file():
+            try:
+                cache.match_cache_notebook(nbformat.read(path, as_version=4))
+            except KeyError:
+                yield str(path.relative_to(root))
+
+
+def run(root: Path, name: str) -> Execution:
+    """Execute one notebook, as ``pytest --nbmake`` does."""
+    start = time.monotonic()
+    try:
+        result = NotebookRun(root / name, TIMEOUT).execute()
+    except Exception as error:  # no cell's own, such as a kernel that died
+        reason = f"{type(error).__name__}: {error}"
+        return Execution(name, time.monotonic() - start, error=reason)
+    execution = Execution(name, time.monotonic() - start, result.nb)
+    if result.error is not None:
+        cell = result.nb.cells[result.error.failing_cell_index]
+        first_line = cell.source.strip().partition("\n")[0]
+        place = f"cell [{cell.execution_count}] ({first_line})"
+        summary = COLOUR.sub("", result.error.summary)
+        execution.error = f"{place}: {summary}"
+        execution.trace = result.error.trace
+    return execution
+
+
+def keep(root: Path, cache: object, execution: Execution) -> None:
+    """Put an executed notebook where myst-nb looks for it."""
+    for cell in execution.notebook.cells:
+        cell.metadata.pop("execution", None)  # times are not its source
+    uri, data = str(root / execution.name), execution.seconds
+    bundle = CacheBundleIn(
+        execution.notebook, uri, data={"execution_seconds": data}
+    )
+    cache.cache_notebook_bundle(bundle, overwrite=True)
+
+
+@contextmanager
+def quiet_kernels() -> Iterator[None]:
+    """Kernels inherit the standard error, and warn there of what is usual."""
+    own = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
+
+
+def execute(root: Path) -> list[Execution]:
+    """Execute the notebooks that changed, and return those that failed.
+
+    As many run side by side as there are cores, with one thread each: the
+    threads of two would only wait for each other.
+    """
+    cache = get_cache(cache_folder(root))
+    names = [*changed(root, cache)]
+    if not names:
+        print("== Every notebook is executed as it stands.", flush=True)
+        return []
+    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))
+    workers = min(len(cores(0)), len(names))
+    print(
+        f"== Executing {len(names)} notebooks, {workers} at a time: minutes.",
+        flush=True,
+    )
+    os.environ["OMP_NUM_THREADS"] = "1"
+    start, failed = time.monotonic(), []
+    with quiet_kernels(), ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(run, root, name) for name in names]
+        try:
+            for count, future in enumerate(as_completed(futures), 1):
+                execution = future.result()
+                if execution.error is None:
+                    keep(root, cache, execution)
+                else:
+                    failed.append(execution)
+                verb = "failed after" if execution.error else "took"
+                print(
+                    f"{time.monotonic() - start:6.0f} s  "
+                    f"{count} of {len(names)}: {execution.name} {verb} "
+                    f"{execution.seconds:.0f} s",
+                    flush=True,
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
+    for execution in failed:
+        print(f"\n{execution.name}\n{execution.trace}", flush=True)
+    for execution in failed:
+        print(f"FAILED {execution.name}, {execution.error}", flush=True)
+    return failed
+
+
+def provide(app: Sphinx, config: Config) -> None:
+    """Execute what changed, and show myst-nb the cache."""
+    root = Path(app.srcdir)
+    if failed := execute(root):
+        failures = [f"{each.name}, {each.error}" for each in failed]
+        raise ExtensionError("\n".join(failures))
+    config.nb_execution_cache_path = str(cache_folder(root))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("config-inited", choose_cache)
+    app.connect("config-inited", provide)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    sys.exit(bool(execute(Path(__file__).parents[2])))

@@ -1,5 +1,5 @@
 // Mends, for readers who listen or who use the keyboard alone, what the theme and Sphinx leave out.
-// Explained in tests/book/test_accessibility.py, which finds what is missing on every page.
+// Explained in tests/book/test_pages.py, which finds what is missing on every page.
 
 // These labels hide the words that are to be seen, by which one asks for a button.
 for (const node of document.querySelectorAll("summary[aria-label], .search-button-field"))

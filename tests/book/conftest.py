@@ -1,6 +1,5 @@
 """What the tests of the book share: its sources, the built site behind a server, and a browser."""
 
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,7 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from helpers.chromium import chromium
+from helpers.missing import missing
+from helpers.node import Node
+from playwright.sync_api import Browser
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -18,12 +20,6 @@ TOC = parse_toc_yaml(ROOT / "_toc.yml")
 CHAPTERS = [ROOT / f"{document}.ipynb" for document in TOC.root.subtrees[0].items]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 PAGES = [f"{document}.html" for document in TOC] + ["index.html", "genindex.html", "search.html"]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def missing(message: str) -> None:
-    """Skip the test for want of something, or fail it where CI says that everything is there."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
 
 
 @pytest.fixture(scope="session")
@@ -82,14 +78,18 @@ def server(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
     """A headless Chromium, one for each worker."""
-    with sync_playwright() as playwright:
-        installed = filter(None, map(shutil.which, CHROMIUM))
-        path = next(installed, playwright.chromium.executable_path)
-        if not Path(path).exists():
-            missing("no Chromium: `apt-get install chromium`, or `playwright install chromium`")
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=path, args=options)
-        yield chromium
-        chromium.close()
+    with chromium(pytestconfig.getoption("throttle")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A Node.js, one for each worker."""
+    program = shutil.which("node")
+    if program is None:
+        missing("no Node.js: `apt-get install nodejs`")
+    node = Node(program)
+    yield node
+    node.end()

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
 
 ADDRESS = "https://github.com/someone/some-book"
@@ -94,7 +94,8 @@ def test_unknown_repository_gives_neither(build, tmp_path):
 def test_failing_cell_fails_the_build_and_shows_why(build):
     built = build("1 / 0")
     assert built.returncode != 0
-    assert "division by zero" in built.stdout + built.stderr
+    reason = "book/index.ipynb, cell [1] (1 / 0): ZeroDivisionError: division by zero"
+    assert reason in built.stdout + built.stderr
 
 
 @pytest.mark.parametrize(
@@ -127,16 +128,13 @@ def test_stated_address_comes_first_and_has_to_be_one(extension, tmp_path, monke
 @pytest.mark.parametrize("changed", ["bnn_tutorial/layers.py", "requirements.txt", "new"])
 def test_executed_notebooks_are_dropped_when_the_package_changes(extension, tmp_path, changed):
     execution = extension("execution")
-    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "_build" / "html")
     package = tmp_path / "bnn_tutorial"
     package.mkdir()
     (package / "layers.py").write_text("1")
     (tmp_path / "requirements.txt").write_text("torch==1")
 
     def cache() -> Path:
-        config = SimpleNamespace()
-        execution.choose_cache(app, config)
-        path = Path(config.nb_execution_cache_path)
+        path = execution.cache_folder(tmp_path)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -147,6 +145,62 @@ def test_executed_notebooks_are_dropped_when_the_package_changes(extension, tmp_
     (package / "layers_2.py" if changed == "new" else tmp_path / changed).write_text("2")
     assert cache() != first
     assert not first.exists()
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A folder with two notebooks; ``write(name, *cells)`` writes one anew."""
+    (tmp_path / "requirements.txt").touch()
+    toc = {"format": "jb-book", "root": "first", "chapters": [{"file": "second"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+
+    def write(name: str, *code: str) -> None:
+        cells = [nbformat.v4.new_code_cell(source) for source in code]
+        kernel = {"name": "python3", "display_name": "Python 3"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+
+    write("first", "import os", "os.environ['OMP_NUM_THREADS']")
+    write("second", "1 + 1")
+    return tmp_path, write
+
+
+def test_a_notebook_is_executed_once_until_it_changes(extension, small_book, capfd):
+    execution, (root, write) = extension("execution"), small_book
+    assert execution.execute(root) == []
+    said = capfd.readouterr()
+    assert "first.ipynb took" in said.out
+    assert "second.ipynb took" in said.out
+    assert said.err == ""
+    cache = get_cache(execution.cache_folder(root))
+    _, executed = cache.merge_match_into_notebook(nbformat.read(root / "first.ipynb", 4))
+    assert executed.cells[1].outputs[0].data["text/plain"] == "'1'"  # thread, each
+    assert [record.data["execution_seconds"] > 0 for record in cache.list_cache_records()]
+
+    assert execution.execute(root) == []
+    assert "took" not in capfd.readouterr().out
+    write("second", "1 + 2")
+    assert execution.execute(root) == []
+    said = capfd.readouterr().out
+    assert "second.ipynb took" in said
+    assert "first.ipynb took" not in said
+
+
+def test_a_cell_that_fails_is_named_last_and_the_other_notebooks_are_kept(
+    extension, small_book, capfd
+):
+    execution, (root, write) = extension("execution"), small_book
+    write("first", "one = 1", "# the claim\nassert one == 2, f'{one} is not 2'", "one")
+    [failed] = execution.execute(root)
+    last = "FAILED first.ipynb, cell [2] (# the claim): AssertionError: 1 is not 2"
+    said = capfd.readouterr().out
+    assert said.splitlines()[-1] == last
+    assert "assert one == 2" in said
+    assert failed.name == "first.ipynb"
+    write("first", "import os", "os.kill(os.getpid(), 9)")
+    [failed] = execution.execute(root)
+    assert "second.ipynb took" not in capfd.readouterr().out
+    assert "DeadKernelError" in failed.error
 
 
 def test_page_holds_an_interactive_figure_once(build, tmp_path):

@@ -1,14 +1,26 @@
-"""Every page of the built site, opened in Chromium: complete, legible, and asking nobody else."""
+"""Every page of the built site, opened in Chromium: complete, legible, and asking nobody else.
 
+axe-core judges it too: it has no finding that is serious or critical.
+"""
+
+import itertools
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from helpers.figure_clock import pass_time
 
 STILL = "* { animation: none !important; transition: none !important }"
 AUDIT = Path(__file__).with_name("page_audit.js").read_text(encoding="utf-8")
+FIND = """async () => {
+  const {violations} = await axe.run(document, {resultTypes: ["violations"]});
+  return violations
+    .filter(({impact}) => impact === "serious" || impact === "critical")
+    .flatMap(({id, nodes}) => nodes.map((node) =>
+      `${id}: ${node.target}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
+}"""
 
 
 @cache
@@ -16,46 +28,58 @@ def parsed(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 375])
-def test_page_is_whole_in_light_and_in_dark(browser, server, page_path, width):
-    viewport = {"width": width, "height": 900}
+@pytest.fixture
+def opened(browser, server, page_path):
+    """The page, opened once for all that is looked at, and the list of what went wrong."""
     problems = []
-    with browser.new_context(viewport=viewport, color_scheme="light") as context:
+
+    def note_request(request):
+        if not request.url.startswith((server, "data:", "blob:")):
+            problems.append(f"request to another origin: {request.url}")
+
+    def note_response(response):
+        if response.status >= 400:
+            problems.append(f"{response.status}: {response.url}")
+
+    def note_console(message):
+        if message.type == "error":
+            problems.append(f"console: {message.text} ({message.location['url']})")
+
+    def note_failure(request):
+        if request.failure != "net::ERR_ABORTED":  # as when the first page leads on
+            problems.append(f"{request.failure}: {request.url}")
+
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        context.clock.install()
         page = context.new_page()
-
-        def note_request(request):
-            if not request.url.startswith((server, "data:", "blob:")):
-                problems.append(f"request to another origin: {request.url}")
-
-        def note_response(response):
-            if response.status >= 400:
-                problems.append(f"{response.status}: {response.url}")
-
-        def note_console(message):
-            if message.type == "error":
-                problems.append(f"console: {message.text} ({message.location['url']})")
-
-        def note_failure(request):
-            if request.failure != "net::ERR_ABORTED":  # as when the first page leads on
-                problems.append(f"{request.failure}: {request.url}")
-
         page.on("request", note_request)
         page.on("response", note_response)
         page.on("console", note_console)
         page.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
         page.on("requestfailed", note_failure)
-
         page.goto(f"{server}/{page_path}?q=posterior")  # a search page then searches
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_selector(f"html[data-theme={theme}]")
-            page.wait_for_load_state()  # the first page leads on to another
-            page.evaluate("() => window.MathJax?.startup?.promise")
-            page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
-            page.add_style_tag(content=STILL)
-            audit = page.evaluate(AUDIT)
-            problems += [f"{theme}: {kind}: {what}" for kind in audit for what in audit[kind]]
+        page.wait_for_selector("html[data-theme]")  # the first page leads on to another
+        page.wait_for_load_state()
+        page.evaluate("() => window.MathJax?.startup?.promise")
+        page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
+        page.add_style_tag(content=STILL)
+        yield page, problems
+
+
+@pytest.mark.browser
+def test_page_is_whole_and_open_to_all_wide_and_narrow_in_light_and_in_dark(opened, node_modules):
+    page, problems = opened
+    page.add_script_tag(path=node_modules / "axe-core" / "axe.min.js")
+    for width, theme in itertools.product((1280, 375), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_selector(f"html[data-theme={theme}]")
+        pass_time(page, 1000)  # the theme answers a change of width a little later
+        audit = page.evaluate(AUDIT)
+        problems += [f"{width}, {theme}: {kind}: {what}" for kind in audit for what in audit[kind]]
+        # What depends on one of the two, such as a target's size or a contrast, is seen in each.
+        if (width == 1280) == (theme == "light"):
+            problems += [f"{width}, {theme}: {finding}" for finding in page.evaluate(FIND)]
     assert not problems, "\n".join(problems)
 
 

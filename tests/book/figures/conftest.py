@@ -1,9 +1,11 @@
-"""How the tests of the figures open one in Chromium: its module, or the figure as on a page."""
+"""How the tests open a figure: its module in Node.js or on a page, or the figure as on a page."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from helpers.figure_clock import settle, stop_clock
+from helpers.node import Node
 from playwright.sync_api import Browser, Page
 
 from bnn_tutorial import figures
@@ -22,20 +24,26 @@ def cls(request: pytest.FixtureRequest) -> type[Figure]:
 
 
 @pytest.fixture
-def module(browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """Open a figure's bundle by name: a blank page whose ``module`` holds what the bundle exports.
+def module(node: Node) -> Callable[[str], Node]:
+    """Load a figure's bundle by name into Node.js, for what needs no page.
 
     ``module("two_gaussians").evaluate("(x) => module.density(x)", x)`` calls one function.
     """
-    context = browser.new_context()
+    return lambda name: node.load(BUNDLES / f"{name}.js")
 
-    def open_module(name: str) -> Page:
-        page = context.new_page()
-        page.evaluate(IMPORT, (BUNDLES / f"{name}.js").read_text(encoding="utf-8"))
-        return page
 
-    yield open_module
-    context.close()
+@pytest.fixture
+def module_page(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Open a figure's bundle by name on a blank page, whose ``module`` holds what it exports."""
+    with browser.new_context() as context:
+        stop_clock(context)
+
+        def open_module(name: str) -> Page:
+            page = context.new_page()
+            page.evaluate(IMPORT, (BUNDLES / f"{name}.js").read_text(encoding="utf-8"))
+            return page
+
+        yield open_module
 
 
 @pytest.fixture
@@ -43,8 +51,8 @@ def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a figure's HTML form on a page of its own, drawn and ready to be used.
 
     ``shown(figure, width=375, has_touch=True)``: further keywords are those of
-    ``browser.new_context``. The page's ``model`` holds what the reader chose. When the test ends,
-    no error may have been logged and no request made.
+    ``browser.new_context``. The page's ``model`` holds what the reader chose, and its clock stands
+    still (``figure_clock``). When the test ends, no error may have been logged and no request made.
     """
     contexts, problems = [], []
 
@@ -52,6 +60,7 @@ def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
         viewport = {"width": width, "height": height}
         context = browser.new_context(viewport=viewport, **settings)
         contexts.append(context)
+        stop_clock(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda m: m.type == "error" and problems.append(m.text))
@@ -61,6 +70,7 @@ def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
         made = "new PageModel(traits)"
         page.set_content(head + figure.to_html().replace(made, f"window.model = {made}"))
         page.wait_for_selector(".bnn-figure[data-ready]")
+        settle(page)
         return page
 
     yield show

@@ -1,10 +1,12 @@
 """The figures in the built book, used as a reader of the site would: by mouse, finger and keys."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from helpers.figure_clock import pass_frames, pass_time, rest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -20,11 +22,13 @@ def read(browser: Browser, server: str) -> Iterator[Callable[..., Locator]]:
         contexts.append(browser.new_context(viewport=viewport, **settings))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.clock.install()
         page.goto(f"{server}/book/{name}.html")
         page.evaluate("() => window.MathJax?.startup?.promise")  # formulas move what is below them
         figure = page.locator(".bnn-figure").nth(number)
         if settings.get("java_script_enabled", True):
             figure.and_(page.locator("[data-ready]")).wait_for()
+            page.clock.pause_at(time.time() + 3600)  # from here on the tests let time pass
         figure.scroll_into_view_if_needed()
         return figure
 
@@ -32,10 +36,6 @@ def read(browser: Browser, server: str) -> Iterator[Callable[..., Locator]]:
     for context in contexts:
         context.close()
     assert errors == []
-
-
-def at_rest(figure: Locator) -> None:
-    figure.and_(figure.page.locator(":not([data-training])")).wait_for(timeout=60_000)
 
 
 def height_of_band(figure: Locator) -> float:
@@ -72,7 +72,7 @@ def swipe(
 
 def test_dragging_the_kl_weight_moves_the_band_of_chapter_4(read):
     figure = read("polynomial_regression")
-    at_rest(figure)
+    rest(figure.page)
     before = height_of_band(figure)
     slider = figure.get_by_role("slider", name="Weight λ of the KL divergence")
     slider.scroll_into_view_if_needed()
@@ -80,19 +80,20 @@ def test_dragging_the_kl_weight_moves_the_band_of_chapter_4(read):
     y = box["y"] + box["height"] / 2
     # The logarithm of λ runs from -4 to 2, so that 1 stands at two thirds.
     drag(figure.page, (box["x"] + 0.667 * box["width"], y), (box["x"] + 0.3 * box["width"], y))
-    at_rest(figure)
+    rest(figure.page)
     assert height_of_band(figure) < 0.5 * before
 
 
 def test_a_clicked_point_is_answered_and_shared_by_the_address(read):
     figure = read("playground")
-    at_rest(figure)
+    rest(figure.page)
     before, points = height_of_band(figure), figure.locator(".point").count()
     plot = figure.locator(".picture > svg").bounding_box()
     figure.page.mouse.click(plot["x"] + 0.97 * plot["width"], plot["y"] + 0.4 * plot["height"])
     expect(figure.locator(".point")).to_have_count(points + 1)
-    at_rest(figure)
+    rest(figure.page)
     assert height_of_band(figure) < 0.7 * before
+    pass_time(figure.page, 400)  # after which the address is written
     expect(figure.page).to_have_url(re.compile("#playground"))
     figure.page.reload()
     expect(figure.locator(".point")).to_have_count(points + 1)
@@ -108,7 +109,8 @@ def test_keys_alone_set_the_prevalence_of_chapter_1(read):
     figure.page.keyboard.press("End")
     expect(slider).to_have_attribute("aria-valuetext", "50%")
     assert figure.locator(".title strong").all_text_contents() != before
-    expect(figure.locator("p[role=status]")).to_contain_text("50%")
+    pass_time(figure.page, 1100)  # it is spoken once it has been the same for a second
+    assert "50%" in figure.locator("p[role=status]").inner_text()
 
 
 def test_a_finger_moves_a_gaussian_of_chapter_2_and_the_page_stays(read):
@@ -128,8 +130,10 @@ def test_draws_of_chapter_3_are_counted(read):
     figure = read("reparameterization")
     figure.get_by_role("button", name="Reset").click()
     figure.get_by_role("button", name="1 draw", exact=True).click()
+    pass_frames(figure.page)
     expect(figure).to_contain_text("1 draw of each")
     figure.get_by_role("button", name="1,000 draws").click()
+    pass_frames(figure.page)
     expect(figure).to_contain_text("1,001 draws of each")
 
 
@@ -144,6 +148,7 @@ def test_a_digit_drawn_in_chapter_5_is_read(read, finger):
     x = box["x"] + box["width"] / 2
     top, bottom = (box["y"] + share * box["height"] for share in (0.15, 0.85))
     (swipe if finger else drag)(page, (x, top), (x, bottom))
+    pass_time(page, 400)
     expect(figure.locator(".result")).to_contain_text(re.compile(r"say\s1"))
 
 

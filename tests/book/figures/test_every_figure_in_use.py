@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from helpers.figure_clock import pass_frames, pass_time, rest
 
 FIGURE_AUDIT = Path(__file__).with_name("figure_audit.js").read_text(encoding="utf-8")
 PAGE_AUDIT = Path(__file__).parents[1].joinpath("page_audit.js").read_text(encoding="utf-8")
@@ -42,13 +43,8 @@ WATCH = """() => {
   }).observe(document.querySelector(".bnn-figure"),
     {attributes: true, characterData: true, childList: true, subtree: true});
 }"""
-WORK_IN = """async (time) => {
-  Object.assign(work, {frames: 0, changes: []});
-  await new Promise((done) => setTimeout(done, time));
-  return work;
-}"""
 # Renders a figure as a notebook does and takes it away; counts what it holds outside itself.
-RENDER_AND_END = """async (traits) => {
+RENDER_AND_END = """(traits) => {
   const held = {};
   const count = (name, difference) => (held[name] = (held[name] ?? 0) + difference);
   for (const target of [window, document, document.documentElement])
@@ -88,11 +84,17 @@ RENDER_AND_END = """async (traits) => {
   const end = module.default.render({model: new Model(traits), el});
   const during = {...held};
   end();
-  let frames = 0;
-  window.requestAnimationFrame = () => (frames += 1);
-  await new Promise((done) => setTimeout(done, 200));
-  return {classes: [...el.classList], during, after: held, frames};
+  window.frames_asked = 0;
+  window.requestAnimationFrame = () => (frames_asked += 1);
+  return {classes: [...el.classList], during, after: held};
 }"""
+
+
+def work_in(page, milliseconds):
+    """What goes on inside the figure in this time."""
+    page.evaluate("() => Object.assign(work, {frames: 0, changes: []})")
+    pass_time(page, milliseconds)
+    return page.evaluate("work")
 
 
 def unnamed(page):
@@ -164,31 +166,33 @@ def test_nothing_runs_out_of_sight(cls, shown):
     for index in range(-1, buttons.count()):  # at first as the reader finds it
         page.evaluate("scrollTo(0, 0)")
         if index >= 0 and buttons.nth(index).is_visible():
-            buttons.nth(index).click(timeout=2000)
+            buttons.nth(index).click()
+            pass_frames(page, 3)
         page.evaluate("scrollTo(0, 6000)")
-        page.wait_for_timeout(500)  # what was answered last may be told to Python a little later
-        assert page.evaluate(WORK_IN, 300) == {"frames": 0, "changes": []}, f"button {index}"
+        pass_time(page, 500)  # what was answered last may be told to Python a little later
+        assert work_in(page, 300) == {"frames": 0, "changes": []}, f"button {index}"
 
 
 def test_reduced_motion_lets_nothing_move_until_it_is_used(cls, shown):
     page = shown(cls(), reduced_motion="reduce")
-    page.wait_for_timeout(500)
+    pass_time(page, 500)
     page.evaluate(WATCH)
-    work = page.evaluate(WORK_IN, 500)
+    work = work_in(page, 500)
     if work["frames"]:  # it may work, for a while, and show how far it is
-        page.wait_for_selector(".bnn-figure:not([data-training])", timeout=60_000)
+        rest(page)
         times = page.evaluate("pictures")
         assert all(later - earlier > 1000 for earlier, later in pairwise(times))
-        page.wait_for_timeout(500)
-        work = page.evaluate(WORK_IN, 500)
+        pass_time(page, 500)
+        work = work_in(page, 500)
     assert work == {"frames": 0, "changes": []}
 
 
-def test_taken_away_it_leaves_nothing_behind(cls, module):
-    page = module(cls.name)
+def test_taken_away_it_leaves_nothing_behind(cls, module_page):
+    page = module_page(cls.name)
     traits = json.loads(json.dumps(cls()._page_traits()))
     result = page.evaluate(RENDER_AND_END, traits)
     assert {"bnn-figure", cls.name} <= set(result["classes"]), "a notebook's cell has no such class"
     assert sum(result["during"].values()) > 0
     assert {name: left for name, left in result["after"].items() if left} == {}
-    assert result["frames"] == 0
+    pass_time(page, 200)
+    assert page.evaluate("frames_asked") == 0

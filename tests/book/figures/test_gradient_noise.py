@@ -5,6 +5,7 @@ import itertools
 import pytest
 import sympy
 import torch
+from helpers.figure_clock import pass_frames, pass_time
 from monte_carlo import assert_covariance, assert_mean, assert_variance
 from traitlets import TraitError
 
@@ -347,38 +348,35 @@ def drawn(page):
     return int(page.locator(".result").inner_text().split()[0].replace(",", ""))
 
 
-RESULT = "document.querySelector('.result').textContent"
-FRAMES = """async (number) => {
-  for (let i = 0; i < number; i++) await new Promise(requestAnimationFrame);
-}"""
-
-
 def test_plays_in_sight_only_and_says_where_it_paused(shown):
     page = shown(GradientNoise(draws=0, weights=1, batch_size=1))
     page.evaluate("document.body.style.paddingBottom = '3000px'")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function(f"parseInt({RESULT}) >= 3")
-    page.evaluate("scrollTo(0, 2500)")
-    page.evaluate(FRAMES, 5)  # the observer answers within a frame or two
+    pass_time(page, 300)
     before = drawn(page)
-    page.evaluate(FRAMES, 30)
+    assert before >= 3
+    page.evaluate("scrollTo(0, 2500)")
+    pass_frames(page, 30)
     assert drawn(page) == before
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_function(f"parseInt({RESULT}) > {before}")
-    page.get_by_role("button", name="Pause").click()
+    pass_time(page, 300)
     paused = drawn(page)
+    assert paused > before
+    page.get_by_role("button", name="Pause").click()
     assert setting(page, "draws") == [paused]
-    page.evaluate(FRAMES, 10)
+    pass_frames(page, 10)
     assert drawn(page) == paused
 
 
 def test_setting_moved_while_it_plays_starts_anew(shown):
     page = shown(GradientNoise(draws=5000, weights=1, batch_size=1))
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function(f"{RESULT}.startsWith('5,')")
-    text = page.evaluate(f"model.set('std', 0.9), {RESULT}")
-    assert text.startswith("1,000 draws of each")
-    page.wait_for_function(f"{RESULT}.startsWith('1,1')")
+    pass_frames(page, 5)
+    assert drawn(page) > 5000
+    page.evaluate("model.set('std', 0.9)")
+    assert drawn(page) == 1000
+    pass_frames(page, 5)
+    assert 1000 < drawn(page) < 5000  # on from there
     page.get_by_role("button", name="Pause").click()
     assert setting(page, "draws") == [drawn(page)]
 
@@ -391,7 +389,8 @@ def test_nothing_moves_by_itself_where_motion_is_unwanted(shown):
 
 def test_ends_at_the_most_draws(shown):
     page = shown(GradientNoise(draws=99_999, weights=1, batch_size=1))
-    page.wait_for_function(f"{RESULT}.startsWith('99,999')")
+    pass_frames(page)
+    assert drawn(page) == 99_999
     page.get_by_role("button", name="1,000 draws").press("Enter")
     assert setting(page, "draws") == [100_000]
     text = page.locator(".result").inner_text()
@@ -413,12 +412,12 @@ MANY = """(traits) => {
 }"""
 
 
-def test_many_draws_come_in_portions(module, shown):
+def test_many_draws_come_in_portions(module_page, shown):
     figure = GradientNoise(weights=50, batch_size=40, draws=5000)
-    assert module("gradient_noise").evaluate(MANY, figure._page_traits()).startswith("1,000 draws")
+    first = module_page("gradient_noise").evaluate(MANY, figure._page_traits())
+    assert first.startswith("1,000 draws")
     page = shown(figure)
-    page.wait_for_function(f"{RESULT}.startsWith('5,000')")
-    page.evaluate(FRAMES, 5)
+    pass_frames(page, 5)
     assert drawn(page) == 5000
     assert setting(page, "draws") == [5000]
     page.get_by_role("button", name="1,000 draws").click()
@@ -432,7 +431,8 @@ def test_table_stays_in_its_place(shown, width):
     page.evaluate("model.set('std', 0.1), model.set('weights', 1), model.set('batch_size', 100)")
     for draws, text in ((1000, "1,000 "), (100_000, "100,000 draws: enough")):
         page.evaluate("(draws) => model.set('draws', draws)", draws)
-        page.wait_for_function(f"{RESULT}.startsWith('{text}')")
+        pass_frames(page)
+        assert page.locator(".result").inner_text().startswith(text)
         tops.append(page.locator("table").bounding_box()["y"])
     assert tops == pytest.approx([tops[0]] * 3, abs=0.5)
 
@@ -465,8 +465,8 @@ SET_TOGETHER = """([traits, values]) => {
 }"""
 
 
-def test_draws_that_python_sets_together_with_a_setting_are_heeded(module):
-    page = module("gradient_noise")
+def test_draws_that_python_sets_together_with_a_setting_are_heeded(module_page):
+    page = module_page("gradient_noise")
     values = {"std": 0.9, "weights": 3, "draws": 30}
     draws, text = page.evaluate(SET_TOGETHER, [GradientNoise(draws=5000)._page_traits(), values])
     assert draws == 30

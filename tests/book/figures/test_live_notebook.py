@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from helpers.chromium import PATIENCE
 from playwright.sync_api import Locator, Page, expect
 
 SETTINGS = {
@@ -22,8 +23,7 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-SECONDS = 60  # for a start or an answer; a quiet machine needs a tenth
-TIMEOUT = 1000 * SECONDS
+SECONDS = PATIENCE / 1000
 
 CELLS = [
     """
@@ -100,7 +100,6 @@ def notebook(browser, tmp_path_factory) -> Iterator[Page]:
     with jupyter_lab(folder) as address, browser.new_context() as context:
         page = context.new_page()
         page.set_viewport_size({"width": 1280, "height": 2600})
-        page.set_default_timeout(TIMEOUT)
         # A figure's module runs from a blob; errors of JupyterLab's own scripts are not ours.
         page.on("pageerror", lambda e: "blob:" in (e.stack or "") and problems.append(e.stack))
         own = (address.partition("lab/")[0], "blob:", "data:")
@@ -110,7 +109,7 @@ def notebook(browser, tmp_path_factory) -> Iterator[Page]:
         page.goto(address)
         page.wait_for_function(IDLE)
         page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        expect(output(page, 2)).to_contain_text("the code ran with 2.0", timeout=TIMEOUT)
+        expect(output(page, 2)).to_contain_text("the code ran with 2.0")
         for view in range(3):
             expect_value(prior_slider(page, view), "2")
         yield page
@@ -129,7 +128,7 @@ def run_cell(page: Page, index: int) -> Locator:
     before = re.escape(prompt.inner_text())
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
-    expect(prompt).to_have_text(re.compile(rf"^(?!{before}$)\[\d+\]:$"), timeout=TIMEOUT)
+    expect(prompt).to_have_text(re.compile(rf"^(?!{before}$)\[\d+\]:$"))
     return output(page, index)
 
 
@@ -140,7 +139,7 @@ def prior_slider(page: Page, index: int) -> Locator:
 
 def expect_value(slider: Locator, value: str) -> None:
     """Wait until the figure's slider stands at this value."""
-    expect(slider).to_have_attribute("aria-valuetext", value, timeout=TIMEOUT)
+    expect(slider).to_have_attribute("aria-valuetext", value)
 
 
 def test_a_key_moves_the_trait_and_the_trait_moves_every_view(notebook):
@@ -152,8 +151,8 @@ def test_a_key_moves_the_trait_and_the_trait_moves_every_view(notebook):
     chosen = slider.get_attribute("aria-valuetext")
     assert float(chosen) > float(before)
     # Moves wait in the browser until Python has answered the one before.
-    expect(output(notebook, 2)).to_contain_text(f"the code ran with {chosen}", timeout=TIMEOUT)
-    expect(run_cell(notebook, 3)).to_have_text(chosen, timeout=TIMEOUT)
+    expect(output(notebook, 2)).to_contain_text(f"the code ran with {chosen}")
+    expect(run_cell(notebook, 3)).to_have_text(chosen)
     expect_value(prior_slider(notebook, 1), chosen)
     assert notebook.locator(".jp-Cell").count() == cells
 
@@ -173,9 +172,9 @@ def test_sliders_over_code_run_it_and_move_with_the_figure(notebook):
     notebook.mouse.down()
     notebook.mouse.move(x + 40, y, steps=4)
     notebook.mouse.up()
-    expect(shown).not_to_contain_text(f"the code ran with {before.strip()}", timeout=TIMEOUT)
+    expect(shown).not_to_contain_text(f"the code ran with {before.strip()}")
     chosen = run_cell(notebook, 3).inner_text().strip()
-    expect(shown).to_contain_text(f"the code ran with {chosen}", timeout=TIMEOUT)
+    expect(shown).to_contain_text(f"the code ran with {chosen}")
     assert chosen != before
     expect(shown.locator(".jp-OutputArea img, .jp-OutputArea svg").last).to_be_visible()
     expect_value(prior_slider(notebook, 0), f"{float(chosen):.3g}")
@@ -183,11 +182,11 @@ def test_sliders_over_code_run_it_and_move_with_the_figure(notebook):
     # A screen reader speaks what changes in a place that stays.
     state = shown.get_by_role("status").last.element_handle()
     prior_slider(notebook, 0).press("End")
-    expect(shown).to_contain_text("ValueError: too wide: 10", timeout=TIMEOUT)
+    expect(shown).to_contain_text("ValueError: too wide: 10")
     expect(shown.get_by_role("status").last).to_have_text("Stopped by an error, shown below.")
     assert state.text_content() == "Stopped by an error, shown below."
     prior_slider(notebook, 0).press("Home")
-    expect(shown).to_contain_text("the code ran with 0.1", timeout=TIMEOUT)
+    expect(shown).to_contain_text("the code ran with 0.1")
     expect(shown).not_to_contain_text("ValueError")
 
 

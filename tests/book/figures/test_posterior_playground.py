@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 import traitlets
+from helpers.figure_clock import pass_frames, pass_time, rest, settle, stop_clock
 from monte_carlo import assert_mean, assert_variance
 from torch.distributions import Normal
 
@@ -22,11 +23,6 @@ SMALL = {"points": LINE, "hidden_units": 4, "noise_sigma": 1.0}
 
 def trait(page, name):
     return page.evaluate("(name) => model.get(name)", name)
-
-
-def rest(page):
-    """Wait until training has come to rest."""
-    page.wait_for_selector(".bnn-figure:not([data-training])", timeout=60_000)
 
 
 def width(page, x):
@@ -452,11 +448,12 @@ def test_pause_step_and_reset(shown):
     assert width(page, 1) != start
     page.get_by_role("button", name="Train").click()
     assert trait(page, "running")
-    page.wait_for_function("model.get('steps') > 200")
+    pass_frames(page, 10)
     page.get_by_role("button", name="Pause").click()
     steps = trait(page, "steps")
+    assert steps == 101 + 10 * 20  # a frame
     assert f"paused, {steps:,} steps" in page.locator(".steps").inner_text()
-    page.wait_for_timeout(300)
+    pass_time(page, 300)
     assert trait(page, "steps") == steps
     page.get_by_role("button", name="Reset network").click()
     assert trait(page, "steps") == 0
@@ -549,17 +546,18 @@ def test_nothing_runs_out_of_sight_or_at_rest(shown):
     page.evaluate(COUNT_FRAMES)
     page.evaluate(OUT_OF_SIGHT)
     page.evaluate("() => { model.set('running', true); }")
-    page.wait_for_timeout(300)
+    pass_time(page, 300)
     assert (page.evaluate("frames_asked"), trait(page, "steps")) == (0, 0)
     page.evaluate("document.querySelector('body > p').remove()")
     rest(page)
     assert trait(page, "steps") > 0
     asked = page.evaluate("frames_asked")
-    page.wait_for_timeout(300)
+    pass_time(page, 300)
     assert page.evaluate("frames_asked") == asked > 0
+    steps = trait(page, "steps")
     page.get_by_label("Prior σ").press("ArrowRight")  # wakes it
-    page.wait_for_selector(".bnn-figure[data-training]")
     rest(page)
+    assert trait(page, "steps") > steps
 
 
 def test_jitter_is_the_noises_standard_deviation_whatever_the_trend(module):
@@ -589,10 +587,10 @@ def test_jitter_tells_the_estimators_apart(shown):
 @pytest.mark.parametrize("estimator", ["weight", "local"])
 def test_draws_train_too_and_jitter(shown, estimator):
     page = shown(PosteriorPlayground(estimator=estimator, **SMALL))
-    page.wait_for_function("model.get('steps') > 1500", timeout=60_000)
+    pass_frames(page, 80)
     page.get_by_role("button", name="Pause").click()
     exact = shown(PosteriorPlayground(**SMALL))
-    exact.wait_for_function("model.get('steps') > 1500", timeout=60_000)
+    pass_frames(exact, 80)
     d = [p.locator(".loss path.fit").first.get_attribute("d") for p in (page, exact)]
     assert trait(page, "loss") == pytest.approx(trait(exact, "loss"), rel=0.2)
 
@@ -608,7 +606,7 @@ def test_overlays_learn_the_data(shown, label, name):
     page = shown(PosteriorPlayground(points=LINE, noise_sigma=1.0))
     page.get_by_label(label).check()
     edges = page.locator(f".picture .edges.{name}")
-    page.wait_for_function("model.get('steps') > 1000", timeout=60_000)
+    pass_frames(page, 60)
     page.get_by_role("button", name="Pause").click()
     assert edges.get_attribute("d").count("M") == 2
     legend = page.locator(".picture + .legend").inner_text()
@@ -655,6 +653,7 @@ def addressed(browser, tmp_path):
         file.write_text(f"<!doctype html><meta charset=utf-8>{page_html}", encoding="utf-8")
         context = browser.new_context()
         contexts.append(context)
+        stop_clock(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda m: m.type == "error" and problems.append(m.text))
@@ -662,6 +661,7 @@ def addressed(browser, tmp_path):
         for number in range(len(figures)):
             page.locator(".bnn-figure").nth(number).and_(page.locator("[data-ready]")).wait_for()
         page.evaluate("window.model = window.models[0]")
+        settle(page)
         return page
 
     yield show
@@ -695,7 +695,8 @@ def test_a_link_brings_the_same_state(addressed):
     copy.get_by_role("button", name="Reset data").click()
     assert trait(copy, "points") == LINE
     assert trait(copy, "gap") == []
-    copy.wait_for_function("!location.hash.includes('gap')")
+    pass_time(copy, 400)  # after which the address is written
+    assert "gap" not in copy.evaluate("location.hash")
     copy.evaluate("location.hash = '#playground?kl=7'")  # a link on the page itself
     copy.wait_for_function("model.get('kl_weight') === 7")
     assert trait(copy, "show_dropout") is False
@@ -707,7 +708,8 @@ def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
     page.get_by_role("button", name="Start again").click()
     assert (trait(page, "prior_sigma"), trait(page, "gap")) == (2, [])
     assert trait(page, "show_truth") is False
-    page.wait_for_function("!location.hash")
+    pass_time(page, 400)
+    assert page.evaluate("location.hash") == ""
     page.get_by_role("button", name="Undo").click()
     assert trait(page, "gap") == [-1, 1]
 
@@ -737,11 +739,12 @@ def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
     page.get_by_label("True curve").nth(0).check()
     page.get_by_label("True curve").nth(0).uncheck()
     page.get_by_label("Prior σ").nth(1).press("ArrowRight")
-    page.wait_for_timeout(600)
+    pass_time(page, 600)
     assert page.url.endswith("#summary")
     assert page.get_by_role("button", name="Copy a link").count() == 1
     page.get_by_label("Prior σ").nth(0).press("ArrowRight")
-    page.wait_for_function("location.hash.startsWith('#playground?prior=')")
+    pass_time(page, 400)
+    assert page.evaluate("location.hash").startswith("#playground?prior=")
 
 
 def test_an_encoded_state_is_decoded_to_itself(module):

@@ -4,6 +4,7 @@ import math
 import subprocess
 
 import pytest
+from helpers.figure_clock import FRAME, pass_frames, pass_time, settle, stop_clock
 
 from bnn_tutorial.figures.figure import BUNDLES, FIGURES
 
@@ -58,40 +59,44 @@ HANDLES = """() => {
   Object.assign(window, {plot, places: [2, 2.3]});
   document.body.replaceChildren(plot.svg);
   plot.redraw();
-  return new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // its width is known
 }"""
 
 
 @pytest.fixture(scope="session")
-def source(node_modules):
-    """The shared modules as one."""
+def source(node_modules, tmp_path_factory):
+    """The file of the shared modules as one."""
     command = [node_modules / ".bin" / "esbuild", "--bundle", "--format=esm", "--charset=utf8"]
     built = subprocess.run(
         command, input=ENTRY, cwd=SHARED, text=True, capture_output=True, check=True
     )
-    return built.stdout
+    path = tmp_path_factory.mktemp("shared") / "shared.mjs"
+    path.write_text(built.stdout, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def module(node, source):
+    """The shared modules in Node.js, for what needs no page."""
+    return node.load(source)
 
 
 @pytest.fixture
 def page(browser, source):
     """A page with nothing but the figures' style, whose ``shared`` holds the modules."""
     with browser.new_context(viewport={"width": 800, "height": 600}) as context:
+        stop_clock(context)
         page = context.new_page()
         style = (BUNDLES / "figure.css").read_text(encoding="utf-8")
         page.set_content(
             f"<!doctype html><style>{style}</style><body style='margin: 0' class='bnn-figure'>"
         )
-        page.evaluate(IMPORT, source)
+        page.evaluate(IMPORT, source.read_text(encoding="utf-8"))
         yield page
 
 
-def waited(page, condition):
-    page.wait_for_function(condition, timeout=5000)
-
-
-def test_linear_scale_maps_both_ways(page):
-    values = page.evaluate("""() => {
-      const scale = shared.linearScale([-2, 3], [100, 50]);
+def test_linear_scale_maps_both_ways(module):
+    values = module.evaluate("""() => {
+      const scale = module.linearScale([-2, 3], [100, 50]);
       return [scale(-2), scale(3), scale(0), scale.invert(100), scale.invert(scale(1.7))];
     }""")
     assert values == pytest.approx([100, 50, 80, -2, 1.7], rel=1e-12)
@@ -109,8 +114,9 @@ def test_linear_scale_maps_both_ways(page):
         (0, 0.2, "0.0"),
     ],
 )
-def test_ticks_have_the_digits_of_their_step(page, value, step, text):
-    assert page.evaluate("([value, step]) => shared.tickText(value, step)", [value, step]) == text
+def test_ticks_have_the_digits_of_their_step(module, value, step, text):
+    said = module.evaluate("([value, step]) => module.tickText(value, step)", [value, step])
+    assert said == text
 
 
 @pytest.mark.parametrize(
@@ -129,17 +135,17 @@ def test_ticks_have_the_digits_of_their_step(page, value, step, text):
         (math.nan, "undefined"),
     ],
 )
-def test_numbers_in_words(page, value, text):
-    assert page.evaluate("(value) => shared.numberText(value)", value) == text
+def test_numbers_in_words(module, value, text):
+    assert module.evaluate("(value) => module.numberText(value)", value) == text
 
 
-def test_paths_go_through_the_points(page):
-    line, area, nothing = page.evaluate("""() => {
+def test_paths_go_through_the_points(module):
+    line, area, nothing = module.evaluate("""() => {
       const plot = {x: (value) => 10 * value, y: (value) => 100 - value};
       return [
-        shared.linePath(plot, [0, 1], [5, 7]),
-        shared.areaPath(plot, [0, 1], [1, 2], [5, 7]),
-        shared.areaPath(plot, [], [], []),
+        module.linePath(plot, [0, 1], [5, 7]),
+        module.areaPath(plot, [0, 1], [1, 2], [5, 7]),
+        module.areaPath(plot, [], [], []),
       ];
     }""")
     assert line == "M0.0,95.0L10.0,93.0"
@@ -147,9 +153,9 @@ def test_paths_go_through_the_points(page):
     assert nothing == ""
 
 
-def test_the_pages_model_answers_as_a_widgets_does(page):
-    heard, values, data = page.evaluate("""() => {
-      const model = new shared.PageModel({a: 1, b: 2, data: {base64: "AAH/"}});
+def test_the_pages_model_answers_as_a_widgets_does(module):
+    heard, values, data = module.evaluate("""() => {
+      const model = new module.PageModel({a: 1, b: 2, data: {base64: "AAH/"}});
       const heard = [];
       const onA = () => heard.push(`a=${model.get("a")}`);
       model.on("change:a", onA);
@@ -230,35 +236,33 @@ def test_result_is_seen_at_once_and_spoken_when_it_rests(page):
     for text in ("second", "third", "fourth"):
         page.evaluate(LIVE_TEXT, text)
         assert seen.inner_text() == text
-    waited(page, "document.querySelector('[role=status]').textContent === 'fourth'")
+    pass_time(page, 900)
+    assert page.evaluate("said") == []
+    pass_time(page, 200)
     assert page.evaluate("said") == ["fourth"]
 
 
 def test_frames_run_only_when_wanted_and_in_sight(page):
     page.evaluate(FRAMES)
-    page.wait_for_timeout(100)
+    pass_frames(page, 5)
     assert page.evaluate("passed") == []
     page.evaluate("loop.start()")
-    waited(page, "passed.length > 3")
-    passed = page.evaluate("passed")
-    assert passed[0] == 0
-    assert all(time > 0 for time in passed[1:])
+    pass_frames(page, 4)
+    assert page.evaluate("passed") == [0, FRAME, FRAME, FRAME]
     page.evaluate("scrollTo(0, 3000)")
-    page.wait_for_timeout(200)
-    count = page.evaluate("passed.length")
-    page.wait_for_timeout(200)
-    assert page.evaluate("passed.length") == count
+    pass_frames(page, 10)
+    assert page.evaluate("passed.length") == 4
     page.evaluate("scrollTo(0, 0)")
-    waited(page, f"passed.length > {count}")
-    assert page.evaluate(f"passed[{count}]") == 0, "the rest counts as time"
+    pass_frames(page)
+    assert page.evaluate("passed.slice(4)") == [0], "the rest counts as time"
     page.evaluate("controls.end()")
-    count = page.evaluate("passed.length")
-    page.wait_for_timeout(100)
-    assert page.evaluate("passed.length") == count
+    pass_frames(page, 5)
+    assert page.evaluate("passed.length") == 5
 
 
 def test_handle_follows_the_pointer_that_holds_it(page):
     page.evaluate(HANDLES)
+    settle(page)
     box = page.locator("svg.plot").bounding_box()
 
     def at(x):
@@ -276,6 +280,7 @@ def test_handle_follows_the_pointer_that_holds_it(page):
 
 def test_a_second_finger_neither_takes_nor_drops_a_handle(page):
     page.evaluate(HANDLES)
+    settle(page)
     send = """([kind, pointerId, to]) => {
       const {x, y} = document.querySelector("svg.plot").getBoundingClientRect();
       document.querySelector("[role=slider]").dispatchEvent(new PointerEvent(kind, {
@@ -299,6 +304,7 @@ def test_a_second_finger_neither_takes_nor_drops_a_handle(page):
 
 def test_handle_follows_the_keys_of_a_slider(page):
     page.evaluate(HANDLES)
+    settle(page)
     handle = page.get_by_role("slider", name="First")
     for key, place in (
         ("ArrowRight", 2.5),
@@ -319,9 +325,11 @@ def test_handle_follows_the_keys_of_a_slider(page):
 
 def test_plot_draws_itself_at_the_width_it_has(page):
     page.evaluate(HANDLES)
+    settle(page)
     for width in (600, 320):
         page.set_viewport_size({"width": width, "height": 600})
-        page.wait_for_function("(width) => plot.width === width", arg=width, timeout=5000)
+        settle(page)
+        assert page.evaluate("plot.width") == width
         scale = page.evaluate("document.querySelector('svg.plot').getScreenCTM().a")
         assert scale == pytest.approx(1, abs=0.01)
     assert page.locator("svg.plot").get_attribute("role") == "group"

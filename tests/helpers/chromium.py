@@ -1,0 +1,51 @@
+"""The browser of the tests: a headless Chromium, on a slower processor where that is asked for.
+
+No test may depend on how fast the machine is. ``pytest --throttle 6`` makes every page's processor
+six times slower.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from helpers.missing import missing
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+# The first has no windows at all, and takes three quarters of the others' time.
+NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
+PATIENCE = 120_000  # milliseconds; only what never comes is waited for so long
+
+
+@contextmanager
+def chromium(throttle: float = 1) -> Iterator[Browser]:
+    """Start a Chromium whose pages wait patiently, slowed down by the factor ``throttle``."""
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        installed = filter(None, map(shutil.which, NAMES))
+        path = next(installed, playwright.chromium.executable_path)
+        if not Path(path).exists():
+            missing("no Chromium: run `make browser`, or `playwright install chromium`")
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        browser.on("context", lambda context: prepare(context, throttle))
+        yield browser
+        browser.close()
+
+
+def prepare(context: BrowserContext, throttle: float) -> None:
+    """Give a context its patience, and its pages a slow processor."""
+    context.set_default_timeout(PATIENCE)
+
+    def slow_down(page: Page) -> None:
+        session = context.new_cdp_session(page)
+        session.send("Emulation.setCPUThrottlingRate", {"rate": throttle})
+
+    if throttle > 1:
+        context.on("page", slow_down)
