@@ -83,9 +83,8 @@ def test_it_has_every_file_of_the_package(wheel):
 
 
 def test_the_readmes_example_runs(python, tmp_path):
-    [example] = re.findall(
-        r"```python\n(import torch\n.*?)```", (ROOT / "README.md").read_text(), re.S
-    )
+    readme = (ROOT / "README.md").read_text()
+    [example] = re.findall(r"```python\n(import torch\n.*?)```", readme, re.DOTALL)
     shown = "\nprint(bt.__file__, low.shape, bool((low < high).all()))"
     output = run(python, "-I", "-W", "error", "-c", example + shown, cwd=tmp_path)
     file, rest = output.split(maxsplit=1)

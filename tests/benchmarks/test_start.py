@@ -25,8 +25,10 @@ def test_every_start_is_compared_with_pytorchs_in_its_round(monkeypatch):
     counts = {}
 
     def once(arguments):
-        code = arguments[-1]
-        number = counts[code] = counts.get(code, -2) + 1  # the first start warms up
+        code = " ".join(arguments[1:])
+        number = counts[code] = counts.get(code, -2) + 1
+        if number < 0:  # the first start only warms up
+            return 9.0, 9.0
         return times.get(code, [3.0, 3.0])[number], 0.5
 
     monkeypatch.setattr(start, "start", once)
