@@ -71,7 +71,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sources() -> Iterator[str]:
-    """The package's files in git that a wheel is to have: all but what its bundles are made from."""
+    """The package's files in git that a wheel has: all but what its bundles are made from."""
     for name in run("git", "ls-files", "bnn_tutorial", cwd=ROOT).splitlines():
         if not name.startswith("bnn_tutorial/figures/javascript/"):
             yield name
