@@ -7,11 +7,6 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(SUDO) dpkg --configure -a && $(APT) update && $(APT) install --yes --no-install-recommends
 CHROMIUM = $$(which chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
 
-# The memory of freed tensors is kept. To give it back and ask for it again takes the notebooks a
-# quarter longer.
-export MALLOC_TRIM_THRESHOLD_ = 1073741824
-export MALLOC_MMAP_THRESHOLD_ = 1073741824
-
 .PHONY: book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
 .DELETE_ON_ERROR:
 

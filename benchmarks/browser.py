@@ -24,7 +24,10 @@ from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, Figure
 
 SITE = ROOT / "_build" / "html"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "chromium-headless-shell",
+)
 HIDDEN_UNITS = 50
 
 IMPORT = """async (source) => {
@@ -53,8 +56,8 @@ STEPS = """({points, hidden, milliseconds}) => {
   rate();
   return Array.from({length: 8}, rate);
 }"""
-# Times between frames while the figure trains, until it has settled or the time is over. It has
-# opened by the tenth, and its code is compiled.
+# Times between frames while the figure trains, until it has settled or the time is over, but twelve
+# at least. It has opened by the tenth, and its code is compiled.
 FRAMES = """async (milliseconds) => {
   const figure = document.querySelector(".bnn-figure");
   const times = [];
@@ -62,7 +65,8 @@ FRAMES = """async (milliseconds) => {
     const tick = (time) => {
       times.push(time);
       const trains = figure.hasAttribute("data-training");
-      if (trains && time - times[0] < milliseconds) requestAnimationFrame(tick);
+      const enough = time - times[0] >= milliseconds && times.length > 12;
+      if (trains && !enough) requestAnimationFrame(tick);
       else done();
     };
     requestAnimationFrame(tick);
@@ -90,10 +94,6 @@ ANSWERS = """async (clicks) => {
 }"""
 # Notes when the last figure was ready.
 NOTE_READY = """new MutationObserver(() => {
-  if (document.querySelector(".bnn-figure:not([data-ready])")) return;
-  window.figuresReady = performance.now();
-}).observe(document, {attributes: true, attributeFilter: ["data-ready"], subtree: true});"""
-READY = """new MutationObserver(() => {
   if (document.querySelector(".bnn-figure:not([data-ready])")) return;
   window.figuresReady = performance.now();
 }).observe(document, {attributes: true, attributeFilter: ["data-ready"], subtree: true});"""

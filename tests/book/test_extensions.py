@@ -148,11 +148,14 @@ def test_executed_notebooks_are_dropped_when_the_package_changes(extension, tmp_
 
 
 @pytest.fixture
-def small_book(tmp_path):
-    """A folder with two notebooks; ``write(name, *cells)`` writes one anew."""
+def small_book(root, tmp_path):
+    """Two notebooks and what executes them: ``write(name, *cells)`` writes one anew."""
     (tmp_path / "requirements.txt").touch()
     toc = {"format": "jb-book", "root": "first", "chapters": [{"file": "second"}]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    program = tmp_path / "book" / "_extensions" / "execution.py"
+    program.parent.mkdir(parents=True)
+    shutil.copy(root / "book" / "_extensions" / "execution.py", program)
 
     def write(name: str, *code: str) -> None:
         cells = [nbformat.v4.new_code_cell(source) for source in code]
@@ -160,47 +163,48 @@ def small_book(tmp_path):
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, tmp_path / f"{name}.ipynb")
 
+    def execute() -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, program], capture_output=True, text=True)
+
     write("first", "import os", "os.environ['OMP_NUM_THREADS']")
     write("second", "1 + 1")
-    return tmp_path, write
+    return tmp_path, write, execute
 
 
-def test_a_notebook_is_executed_once_until_it_changes(extension, small_book, capfd):
-    execution, (root, write) = extension("execution"), small_book
-    assert execution.execute(root) == []
-    said = capfd.readouterr()
-    assert "first.ipynb took" in said.out
-    assert "second.ipynb took" in said.out
-    assert said.err == ""
-    cache = get_cache(execution.cache_folder(root))
+def test_a_notebook_is_executed_once_until_it_changes(extension, small_book):
+    root, write, execute = small_book
+    done = execute()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "first.ipynb took" in done.stdout
+    assert "second.ipynb took" in done.stdout
+    cache = get_cache(extension("execution").cache_folder(root))
     _, executed = cache.merge_match_into_notebook(nbformat.read(root / "first.ipynb", 4))
-    assert executed.cells[1].outputs[0].data["text/plain"] == "'1'"  # thread, each
-    assert [record.data["execution_seconds"] > 0 for record in cache.list_cache_records()]
+    assert executed.cells[1].outputs[0].data["text/plain"] == "'1'"  # one thread
+    assert [record.data["execution_seconds"] > 0 for record in cache.list_cache_records()] == [
+        True
+    ] * 2
 
-    assert execution.execute(root) == []
-    assert "took" not in capfd.readouterr().out
+    assert "took" not in execute().stdout
     write("second", "1 + 2")
-    assert execution.execute(root) == []
-    said = capfd.readouterr().out
+    said = execute().stdout
     assert "second.ipynb took" in said
     assert "first.ipynb took" not in said
 
 
-def test_a_cell_that_fails_is_named_last_and_the_other_notebooks_are_kept(
-    extension, small_book, capfd
-):
-    execution, (root, write) = extension("execution"), small_book
+def test_a_cell_that_fails_is_named_last_and_the_other_notebooks_are_kept(small_book):
+    _, write, execute = small_book
     write("first", "one = 1", "# the claim\nassert one == 2, f'{one} is not 2'", "one")
-    [failed] = execution.execute(root)
+    done = execute()
+    assert done.returncode == 1
     last = "FAILED first.ipynb, cell [2] (# the claim): AssertionError: 1 is not 2"
-    said = capfd.readouterr().out
-    assert said.splitlines()[-1] == last
-    assert "assert one == 2" in said
-    assert failed.name == "first.ipynb"
+    assert done.stdout.splitlines()[-1] == last
+    assert "first.ipynb failed after" in done.stdout
+    assert "second.ipynb took" in done.stdout
     write("first", "import os", "os.kill(os.getpid(), 9)")
-    [failed] = execution.execute(root)
-    assert "second.ipynb took" not in capfd.readouterr().out
-    assert "DeadKernelError" in failed.error
+    done = execute()
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("FAILED first.ipynb, DeadKernelError")
+    assert "second" not in done.stdout
 
 
 def test_page_holds_an_interactive_figure_once(build, tmp_path):

@@ -40,8 +40,8 @@ class Node:
 
     def end(self) -> None:
         """Stop Node.js."""
-        self.process.stdin.close()
-        self.process.wait()
+        with self.process:
+            self.process.stdin.close()
 
     def _ask(self, **task: str) -> Any:
         print(json.dumps(task), file=self.process.stdin, flush=True)
