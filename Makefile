@@ -31,7 +31,8 @@ test-slow: book browser node_modules/installed ## Test the pages on a slow and o
 	@$(BIN)/python tests/run_parts.py --busy browser browser browser
 
 test-oldest: _build/oldest/installed browser node_modules/installed ## Test with the oldest versions that pyproject.toml claims
-	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --dist worksteal -m "not site"
+	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --nbmake --nbmake-timeout 600 book
 
 figures: node_modules/installed .venv/installed ## Build the interactive figures from their JavaScript
 	npm run --silent figures
@@ -48,6 +49,10 @@ benchmark: _build/benchmark/installed ## Measure the speed beside other librarie
 benchmark-start: .venv/installed ## Measure how soon the package and its command line answer
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/start.py --table
+
+benchmark-commands: book browser node_modules/installed ## Measure make book and make test, for CONTRIBUTING's table
+	$(BIN)/python benchmarks/commands.py
+	$(BIN)/python benchmarks/commands.py --table
 
 benchmark-figures: book browser ## Measure the figures in Chromium, for README's table
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/browser.py
@@ -97,7 +102,7 @@ _build/oldest/installed: pyproject.toml
 	_build/oldest/bin/pip install --quiet uv
 	_build/oldest/bin/uv pip compile --quiet --resolution lowest-direct --all-extras pyproject.toml --output-file _build/oldest/requirements.txt
 	_build/oldest/bin/uv pip install --python _build/oldest/bin/python --requirement _build/oldest/requirements.txt
-	_build/oldest/bin/uv pip install --python _build/oldest/bin/python --no-deps .
+	_build/oldest/bin/uv pip install --python _build/oldest/bin/python --no-deps --editable .
 	@touch $@
 
 # The other libraries see the tested environment and join it from outside, so that none of them

@@ -45,7 +45,8 @@ TO_STILL = """(figure) => {
 def main(names: list[str]) -> None:
     classes = {cls.name: cls for cls in map(figures.__dict__.get, figures.__all__)}
     with sync_playwright() as playwright:
-        path = shutil.which("chromium") or playwright.chromium.executable_path
+        installed = filter(None, map(shutil.which, ("chromium", "chromium-headless-shell")))
+        path = next(installed, playwright.chromium.executable_path)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 800, "height": 900}, reduced_motion="reduce")
         for name in names or classes:

@@ -32,7 +32,8 @@ PARTS = {
 COMMANDS = PARTS | {"throttled": [*BROWSER, "--throttle", "6"]}
 NEEDS = {"site": "notebooks"}  # the others say themselves what they miss
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
-FAILURE = re.compile(r"(?:FAILED|ERROR) (?P<what>\S+\.(?:py|ipynb)\S*)")
+# A file, and of a test also its name, which may have arguments with blanks in them.
+FAILURE = re.compile(r"(?:FAILED|ERROR) (?P<what>[^\s:]+\.(?:py|ipynb)(?:::[^\s\[]+(?:\[.*\])?)?)")
 MOST_SHOWN = 20
 
 
@@ -76,7 +77,7 @@ def repeat(failure: str) -> str | None:
     found = FAILURE.match(failure)
     if not found:
         return None
-    what = found["what"].rstrip(",")
+    what = found["what"]
     option = ["--nbmake"] if what.endswith(".ipynb") else []
     return shlex.join([".venv/bin/pytest", *option, what])
 

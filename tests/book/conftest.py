@@ -22,6 +22,13 @@ NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 PAGES = [f"{document}.html" for document in TOC] + ["index.html", "genindex.html", "search.html"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that look at the built site."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker("site")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's folder."""

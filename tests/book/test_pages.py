@@ -66,7 +66,6 @@ def opened(browser, server, page_path):
         yield page, problems
 
 
-@pytest.mark.browser
 def test_page_is_whole_and_open_to_all_wide_and_narrow_in_light_and_in_dark(opened, node_modules):
     page, problems = opened
     page.add_script_tag(path=node_modules / "axe-core" / "axe.min.js")

@@ -9,8 +9,6 @@ import pytest
 from helpers.figure_clock import pass_frames, pass_time, rest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-pytestmark = pytest.mark.browser
-
 
 @pytest.fixture
 def read(browser: Browser, server: str) -> Iterator[Callable[..., Locator]]:

@@ -1,0 +1,46 @@
+"""The command ``evaluate``: score a trained network on the test data.
+
+Explained on the page "Run it, cite it".
+"""
+
+import argparse
+
+from bnn_tutorial import training
+from bnn_tutorial.command_line.arguments import EVALUATION
+from bnn_tutorial.command_line.folder import write_json
+from bnn_tutorial.command_line.trained import (
+    describe_machine,
+    load_trained,
+    print_table,
+    require_finite,
+)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score the network and write the scores.
+
+    Raises:
+        ValueError: a file is damaged, or the device can't be used.
+        OSError: a file is missing, or the results can't be written.
+        NonFiniteScoreError: a score is infinite or NaN.
+    """
+    trained = load_trained(arguments)
+    scores = require_finite(
+        training.evaluate(
+            trained.model,
+            trained.data,
+            trained.likelihood,
+            num_samples=arguments.num_samples,
+            seed=trained.seed,
+            progress=not arguments.quiet,
+        )
+    )
+    content = {
+        "rows": len(trained.data),
+        "num_samples": arguments.num_samples,
+        "seed": trained.seed,
+        "machine": describe_machine(trained.device),
+        "results": scores,
+    }
+    write_json(content, arguments.output or arguments.folder / EVALUATION)
+    print_table(f"{arguments.folder}: test data, {arguments.num_samples} draws", scores)

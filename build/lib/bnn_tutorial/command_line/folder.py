@@ -1,0 +1,111 @@
+"""The folder that ``train`` writes and the other commands read: a record and the model.
+
+Explained on the page "Run it, cite it". ``record.json`` holds settings, versions, machine, history
+and results; ``model.safetensors`` the model and its likelihood, numbers only. Nothing here imports
+PyTorch.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from bnn_tutorial.command_line.experiment import Experiment
+
+RECORD = "record.json"
+MODEL = "model.safetensors"
+CHECKPOINT = "checkpoint.pt"
+# The settings of a training, beside those of the experiment.
+TRAINING = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "kl_weight",
+    "kl_schedule",
+    "num_draws",
+    "exact",
+    "clip_norm",
+    "mixed_precision",
+    "num_samples",
+)
+
+
+def run_record(arguments: argparse.Namespace) -> dict[str, dict]:
+    """Return the settings of a training, as its record begins."""
+    return {
+        "experiment": asdict(Experiment.of(arguments)),
+        "training": {name: getattr(arguments, name) for name in TRAINING},
+    }
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+
+def read_json(path: Path) -> dict:
+    """Return what :func:`write_json` wrote to ``path``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{str(path)!r} is missing: expected a folder that train wrote")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+    return content
+
+
+def read_experiment(folder: Path) -> Experiment:
+    """Return the settings of the training that has finished in ``folder``.
+
+    Raises:
+        FileNotFoundError: there is no record, or training did not finish.
+        ValueError: the record is damaged.
+    """
+    record = read_json(folder / RECORD)
+    try:
+        experiment = Experiment.of(argparse.Namespace(**record["experiment"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(folder / RECORD)!r} is damaged: {error}") from error
+    if not (folder / MODEL).is_file():
+        raise FileNotFoundError(
+            f"{str(folder / MODEL)!r} is missing: expected a training that has finished"
+        )
+    return experiment
+
+
+def check_folder(folder: Path, record: dict, resume: bool) -> None:
+    """Raise an error where ``folder`` holds a run that this one would overwrite or can't continue.
+
+    Raises:
+        FileExistsError: it holds one, and it is not to be resumed.
+        ValueError: the run to resume had other settings.
+    """
+    if not resume:
+        for file in (folder / MODEL, folder / CHECKPOINT):
+            if file.exists():
+                raise FileExistsError(
+                    f"--output {folder}: {file.name} of another run is there; expected another "
+                    "folder, or --resume"
+                )
+    elif (folder / RECORD).exists():
+        saved = read_json(folder / RECORD)
+        for part in ("experiment", "training"):
+            for name, value in record[part].items():
+                before = saved.get(part, {}).get(name)
+                if before != value and name not in ("epochs", "num_samples", "num_test"):
+                    option = "--" + name.replace("_", "-")
+                    raise ValueError(
+                        f"--resume {option} {value}: the run in {str(folder)!r} has {before}; "
+                        "expected the same"
+                    )

@@ -1,0 +1,91 @@
+"""The command ``train``: train a network and write the folder that the other commands read.
+
+Explained on the page "Run it, cite it".
+"""
+
+import argparse
+import contextlib
+import os
+
+import torch
+from torch.utils.data import TensorDataset
+
+from bnn_tutorial.checkpoints import save_model
+from bnn_tutorial.command_line import values
+from bnn_tutorial.command_line.building import build, make_dataset, open_device
+from bnn_tutorial.command_line.experiment import Experiment
+from bnn_tutorial.command_line.folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
+from bnn_tutorial.command_line.trained import describe_machine, print_table, require_finite
+from bnn_tutorial.distributed import Processes, process_group
+from bnn_tutorial.exact import exact_nll
+from bnn_tutorial.training import evaluate, fit
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, alone or as one of the processes that ``torchrun`` started.
+
+    Raises:
+        ValueError: a file is damaged, or the device can't be used.
+        OSError: a file is missing, or the folder can't be written.
+        NonFiniteLossError: the loss became infinite or NaN.
+        NonFiniteScoreError: a score on the test data did.
+    """
+    experiment, record = Experiment.of(arguments), run_record(arguments)
+    folder, precision = arguments.output, arguments.mixed_precision
+    saving = arguments.checkpoint_every is not None or arguments.resume
+    with contextlib.ExitStack() as stack:
+        try:
+            own_device = stack.enter_context(process_group())
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
+        processes = Processes.current()
+        if processes.rank > 0:
+            silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+        device = open_device(arguments.device) if arguments.device else own_device
+        record["machine"] = {**describe_machine(device), "processes": processes.count}
+        data = load_in_turn(experiment, processes)
+        modules = build(experiment, data).to(device)
+        if processes.rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(record, folder / RECORD)
+        processes.share(None)  # waits until the folder exists
+        history = fit(
+            modules["model"],
+            data,
+            modules["likelihood"],
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            learning_rate=arguments.learning_rate,
+            kl_weight=values.parse_kl_schedule(arguments.kl_schedule, arguments.kl_weight),
+            num_draws=arguments.num_draws,
+            expected_nll=exact_nll if arguments.exact else None,
+            clip_norm=arguments.clip_norm,
+            mixed_precision=precision and getattr(torch, precision),
+            seed=experiment.seed,
+            progress=not arguments.quiet,
+            tensorboard=folder / "tensorboard" if arguments.tensorboard else None,
+            checkpoint=folder / CHECKPOINT if saving else None,
+            checkpoint_every=arguments.checkpoint_every or 1,
+            resume=arguments.resume,
+        )
+        if processes.rank == 0:
+            save_model(modules, folder / MODEL)
+            scores = evaluate(
+                modules["model"],
+                make_dataset(experiment, train=False),
+                modules["likelihood"],
+                num_samples=arguments.num_samples,
+                seed=experiment.seed,
+                progress=not arguments.quiet,
+            )
+            record |= {"history": history.records, "results": require_finite(scores)}
+            write_json(record, folder / RECORD)
+            print_table(f"{folder}: test data, {arguments.num_samples} draws", scores)
+
+
+def load_in_turn(experiment: Experiment, processes: Processes) -> TensorDataset:
+    """Return the training data, which process 0 downloads where needed before the others look."""
+    data = make_dataset(experiment, train=True) if processes.rank == 0 else None
+    processes.share(None)
+    return make_dataset(experiment, train=True) if data is None else data

@@ -1,0 +1,70 @@
+"""CIFAR-10, small colour photographs of ten kinds: the data of AlexNet, 3Conv3FC and ResNet-20.
+
+See the API reference. CIFAR-10 is the work of Alex Krizhevsky, Vinod Nair and Geoffrey Hinton; the
+package ships none of it.
+"""
+
+import os
+import pickle
+
+import numpy as np
+import torch
+from torch.utils.data import TensorDataset
+
+from bnn_tutorial.datasets.published_files import PublishedFiles, as_dataset, require_bools
+
+# As Krizhevsky published them, in the version for Python.
+FILES = PublishedFiles(
+    title="CIFAR-10",
+    subfolder="cifar-10-batches-py",
+    checksums={
+        "data_batch_1": (31_035_704, "c99cafc152244af753f735de768cd75f"),
+        "data_batch_2": (31_035_320, "d4bba439e000b95fd0a9bffe97cbabec"),
+        "data_batch_3": (31_035_999, "54ebc095f3ab1f0389bbae665268c751"),
+        "data_batch_4": (31_035_696, "634d18415352ddfa80567beed471001a"),
+        "data_batch_5": (31_035_623, "482c414d41f54cd18b22e5b47cb7c3cb"),
+        "test_batch": (31_035_526, "40351d587109b95175f43aff81a1287e"),
+    },
+    download="CIFAR10",
+    offline="from cifar-10-python.tar.gz, fetched on another machine, or name the root folder that "
+    "holds them with root= or BNN_TUTORIAL_DATA",
+)
+
+
+def load_cifar10(
+    train: bool = True, *, root: str | os.PathLike | None = None, download: bool = True
+) -> TensorDataset:
+    r"""Return CIFAR-10 images, float32 of shape (N, 3, 32, 32), and their labels, int64 (N,).
+
+    .. math:: \text{image} = \text{pixel} / 255 \in [0, 1]
+
+    50,000 training and 10,000 test images, red, green and blue, without standardization, as
+    :func:`load_mnist` gives its digits; the training images take 614 MB of memory. A printed line
+    says where they came from. Source: Krizhevsky (2009).
+
+    Args:
+        train: True for the training images, False for the test images.
+        root: the folder that holds or will hold ``cifar-10-batches-py``, as
+            :class:`torchvision.datasets.CIFAR10` lays it out; None means the environment variable
+            ``BNN_TUTORIAL_DATA`` where set, else ``data`` in the working directory.
+        download: whether files that are missing may be downloaded (170 MB).
+
+    Raises:
+        TypeError: ``train`` or ``download`` is not a bool.
+        FileNotFoundError: a file is missing, with ``download=False``.
+        ValueError: a file differs from its checksum.
+        RuntimeError: the download failed.
+    """
+    require_bools(train=train, download=download)
+    folder = FILES.folder(root, download)
+    names = [name for name in FILES.checksums if name.startswith("data" if train else "test")]
+    batches = []
+    for name in names:
+        # A pickle can run code, so that only a file with the published checksum is opened; it was
+        # written by Python 2, whose strings pickle reads as bytes or, with latin1, as str.
+        content = FILES.check(folder / name).read_bytes()
+        batches.append(pickle.loads(content, encoding="latin1"))
+    images = torch.from_numpy(np.concatenate([batch["data"] for batch in batches]))
+    labels = torch.tensor([label for batch in batches for label in batch["labels"]])
+    origin = f"the full set in {folder}"
+    return as_dataset(images.view(-1, 3, 32, 32), labels, train, FILES.title, origin)

@@ -1,0 +1,101 @@
+"""What all interactive figures share: a live widget in a notebook, self-contained HTML on a page.
+
+Chapters 1 to 5 show them. A figure is one ES module in the form of anywidget, built from
+``figures/javascript`` into ``figures/bundles``; a notebook with a kernel runs it as a widget, whose
+traits Python reads and sets. A page runs the same module with a stand-in for the widget's model.
+"""
+
+import base64
+import itertools
+import json
+import math
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+FIGURES = Path(__file__).parent
+BUNDLES = FIGURES / "bundles"
+
+# A page may show a figure twice, and each finds its own place by number, equal in every build.
+_number = itertools.count(1)
+
+_START = """(async () => {
+  const place = document.getElementById("%(id)s");
+  const {module, traits} = JSON.parse(document.getElementById("%(id)s-source").textContent);
+  const address = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
+  const {default: figure, PageModel} = await import(address);
+  URL.revokeObjectURL(address);
+  place.replaceChildren();
+  figure.render({model: new PageModel(traits), el: place});
+  place.dataset.ready = "";
+})();"""
+
+_NO_SCRIPT = "<noscript><p>A still: with scripts on, this figure answers.</p></noscript>"
+
+
+class Float(traitlets.Float):
+    """A finite number: JSON, which brings the traits to a page, has neither NaN nor infinity."""
+
+    info_text = "a finite float"
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> float:
+        """Return the value as a float; a ``TraitError`` names the trait that cannot hold it."""
+        number = super().validate(obj, value)
+        if not math.isfinite(number):
+            self.error(obj, value)
+        return number
+
+
+class Figure(anywidget.AnyWidget):
+    """An interactive figure; a subclass adds its traits, and its module has the name of its file.
+
+    The traits are the figure's settings and what the reader chose: Python sets them when it makes
+    the figure, and reads or sets them later where a kernel runs. A value outside a trait's bounds
+    is a ``traitlets.TraitError`` that names the trait.
+    """
+
+    _css = BUNDLES / "figure.css"
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        # What derives from a figure, as anywidget does for each widget, has its module already.
+        if Figure in cls.__bases__:
+            cls.name = cls.__module__.rpartition(".")[2]
+            cls._esm = BUNDLES / f"{cls.name}.js"
+        super().__init_subclass__(**kwargs)
+
+    def settings(self) -> dict[str, object]:
+        """Return the figure's own traits and their values, without those of every widget."""
+        shared = Figure.class_traits()
+        names = [name for name in self.traits(sync=True) if name not in shared and name[0] != "_"]
+        return {name: getattr(self, name) for name in names}
+
+    def to_html(self) -> str:
+        """Return the figure as HTML that asks nobody for anything: module, style and traits inside.
+
+        Until its script has run, and where scripts are off, the figure's still stands there: how it
+        looks at its default settings, without controls.
+        """
+        identity = f"bnn-figure-{next(_number)}"
+        source = {"module": self._esm, "traits": self._page_traits()}
+        # In the text of a script "<" could end the script; JSON can write it otherwise.
+        text = json.dumps(source, ensure_ascii=False).replace("<", "\\u003c")
+        still = (FIGURES / "stills" / f"{self.name}.html").read_text(encoding="utf-8")
+        return (
+            f"<style>{self._css}</style>"
+            f'<div class="bnn-figure {self.name}" id="{identity}">{still}{_NO_SCRIPT}</div>'
+            f'<script type="application/json" id="{identity}-source">{text}</script>'
+            f"<script>{_START % {'id': identity}}</script>"
+        )
+
+    def _page_traits(self) -> dict[str, object]:
+        return {
+            name: {"base64": base64.b64encode(value).decode()}
+            if isinstance(value, bytes)
+            else value
+            for name, value in self.settings().items()
+        }
+
+    def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return {**data, "text/html": self.to_html()}, metadata
