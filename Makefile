@@ -3,18 +3,26 @@ PORT ?= 8000
 BIN = .venv/bin
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
-# An installation that was interrupted is finished first.
-INSTALL = $(SUDO) dpkg --configure -a && $(APT) update && $(APT) install --yes --no-install-recommends
+# Where an installation was interrupted, it is finished first.
+INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
+	&& $(APT) install --yes --no-install-recommends
 CHROMIUM = $$(which chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
 
-.PHONY: book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
+.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
 .DELETE_ON_ERROR:
 
-book: notebooks ## Execute the notebooks that changed and build the site into _build/html
-	@echo "== Building the site, in half a minute."
-	@rm -rf _build/html _build/.doctrees # only executed notebooks are kept: nothing stale is shown
-	$(BIN)/jupyter-book build . -W -n --keep-going
+book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
 	@echo "== The book is in _build/html: open _build/html/index.html, or run 'make serve'."
+
+# A site is built whole, or it is left as it is: Sphinx alone would not see that the package, or what
+# a notebook showed, is another.
+_build/html.built: $(shell find book bnn_tutorial _config.yml _toc.yml requirements.txt -not -path '*__pycache__*') \
+		$(wildcard _build/executed .git/config) $(if $(BNN_TUTORIAL_REPOSITORY),always) \
+		$(if $(wildcard _build/html/index.html),,always) | notebooks
+	@echo "== Building the site, in half a minute."
+	@rm -rf $@ _build/html _build/.doctrees
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@touch $@
 
 notebooks: .venv/installed
 	@$(BIN)/python book/_extensions/execution.py
@@ -72,7 +80,7 @@ help: ## Show this list
 
 browser:
 	@[ -n "$(CHROMIUM)" ] || { echo "== Installing Chromium, in which the pages are tested: up to 130 MB, a minute."; \
-		$(INSTALL) chromium-headless-shell fonts-liberation || $(INSTALL) chromium fonts-liberation; } \
+		{ $(INSTALL) chromium-headless-shell fonts-liberation; } || { $(INSTALL) chromium fonts-liberation; }; } \
 		|| echo "== Chromium could not be installed, which needs a network and the right to install: the tests that need it say how to get it."
 
 _build/html/index.html:

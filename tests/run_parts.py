@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -33,7 +34,13 @@ COMMANDS = PARTS | {"throttled": [*BROWSER, "--throttle", "6"]}
 NEEDS = {"site": "notebooks"}  # the others say themselves what they miss
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 # A file, and of a test also its name, which may have arguments with blanks in them.
-FAILURE = re.compile(r"(?:FAILED|ERROR) (?P<what>[^\s:]+\.(?:py|ipynb)(?:::[^\s\[]+(?:\[.*\])?)?)")
+FAILURE = re.compile(
+    r"(?:FAILED|ERROR) (?P<what>[^\s:]+\.(?:py|ipynb)(?:::[^\s\[]+(?:\[.*?\](?= - |$))?)?)"
+)
+WARNING = re.compile(
+    r"\.(?:ipynb|md|py|yml)\S*: (?:WARNING|ERROR): "
+)  # Sphinx, which takes both as one
+MAKE = re.compile(r"make(?:\[\d+\])?: ")
 MOST_SHOWN = 20
 
 
@@ -63,12 +70,15 @@ def run(command: list[str]) -> Outcome:
         for line in process.stdout:
             print(line, end="", flush=True)
             plain = COLOUR.sub("", line).strip()
-            last = plain or last
-            if FAILURE.match(plain):
+            if plain and not MAKE.match(plain):
+                last = plain
+            if FAILURE.match(plain) or WARNING.search(plain):
                 outcome.failures.append(plain)
     outcome.code, outcome.seconds = process.returncode, time.monotonic() - start
-    if outcome.code and not outcome.failures:
-        outcome.failures.append(last)
+    if outcome.code == 0:
+        outcome.failures = []
+    elif not outcome.failures:
+        outcome.failures = [last]
     return outcome
 
 
@@ -108,6 +118,7 @@ def run_all(names: Sequence[str]) -> list[tuple[str, Outcome]]:
     for name in names:
         failed = {name for name, outcome in outcomes if outcome.code != 0}
         if NEEDS.get(name) in failed:
+            shutil.rmtree(ROOT / "_build" / "html", ignore_errors=True)  # it would be an old one
             outcomes.append((name, Outcome()))
             continue
         print(f"\n== {name}: {shlex.join(COMMANDS[name])}", flush=True)

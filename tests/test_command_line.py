@@ -391,6 +391,8 @@ WRONG_TRAINING = [
     ("--epochs 0", "'0': expected a whole number, 1 or more"),
     ("--epochs 2.5", "'2.5': expected a whole number, 1 or more"),
     ("--seed -1", "'-1': expected a whole number, 0 or more"),
+    (f"--seed {2**63}", "expected a whole number, 0 to 9223372036854775807"),
+    (f"--epochs {10**400}", "expected a whole number, 1 to 9223372036854775807"),
     ("--learning-rate 0", "'0': expected a finite number, above 0"),
     ("--learning-rate fast", "'fast': expected a finite number, above 0"),
     ("--kl-weight -1", "'-1': expected a finite number, 0 or more"),
@@ -435,8 +437,8 @@ def test_wrong_options_end_with_2_and_one_line(options, words, tmp_path, capsys)
     assert not folder.exists()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_named(tmp_path, capsys):
+def test_a_gpu_that_is_not_there_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(values, "_has_gpu_driver", lambda: False)
     assert run(["train", *CURVE, "--output", str(tmp_path / "new"), "--device", "cuda"]) == 2
     assert "'cuda' can't be used here" in capsys.readouterr().err
 
@@ -446,6 +448,15 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, capsys):
     for path in ("file", "file/folder"):
         assert run(["train", *CURVE, "--output", str(tmp_path / path)]) == 2
         assert f"{str(tmp_path / 'file')!r} is a file, no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "no\0name"])
+def test_a_path_that_cannot_be_is_named(name, curve, capsys):
+    assert run(["train", *CURVE, "--output", name]) == 2
+    assert "can't be used: " in capsys.readouterr().err
+    for option in ("--output", "--figure"):
+        assert run(["uncertainty", str(curve), option, f"{name}/a.png"]) == 2
+        assert "can't be used: " in capsys.readouterr().err
 
 
 def test_a_device_beside_torchrun_is_refused(tmp_path, capsys, monkeypatch):
@@ -500,6 +511,7 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
         ("record.json", b"{", "is damaged"),
         ("record.json", b"[]", "is damaged"),
         ("record.json", b"{}", "is damaged"),
+        ("record.json", "cauchy:0,1", "'cauchy:0,1': expected normal:MEAN,STD"),
         ("model.safetensors", None, "expected a training that has finished"),
         ("model.safetensors", b"\x08", "the file is damaged"),
     ],
@@ -507,6 +519,10 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
 def test_missing_and_damaged_files_are_named(command, file, content, words, curve, capsys):
     if content is None:
         (curve / file).unlink()
+    elif isinstance(content, str):  # another prior, by which the record is damaged
+        record = record_of(curve)
+        record["experiment"]["prior"] = content
+        (curve / file).write_text(json.dumps(record))
     else:
         (curve / file).write_bytes(content)
     assert main([command, str(curve), "--quiet"]) == 2

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from start import SHOWING
+
 import bnn_tutorial as bt
 
 HEAVY = {"torchvision", "anywidget", "ipywidgets", "IPython", "sympy", "matplotlib", "scipy"}
-# The names that are for notebooks, or show something.
-SHOWING = {"SlidersOverCode", "derivations", "figures", "glue", "plotting"}
 LOADED = """
 import sys, json
 import bnn_tutorial

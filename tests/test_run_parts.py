@@ -14,8 +14,11 @@ def printing(*lines: str, code: int = 0) -> list[str]:
 
 
 @pytest.fixture
-def parts(monkeypatch):
+def parts(monkeypatch, tmp_path):
     """Parts in place of the real ones, and what needs what."""
+
+    monkeypatch.setattr(run_parts, "ROOT", tmp_path)
+    (tmp_path / "_build" / "html").mkdir(parents=True)
 
     def replace(commands: dict[str, list[str]], needs: dict[str, str]) -> None:
         monkeypatch.setattr(run_parts, "COMMANDS", commands)
@@ -24,7 +27,7 @@ def parts(monkeypatch):
     return replace
 
 
-def test_every_part_runs_whatever_failed_but_for_what_needs_it(parts, capfd):
+def test_every_part_runs_whatever_failed_but_for_what_needs_it(parts, capfd, tmp_path):
     failing = printing("\x1b[31mFAILED\x1b[0m tests/a.py::b[x y] - no", "the end", code=1)
     parts(
         {"first": failing, "second": printing("never"), "third": printing("3")}, {"second": "first"}
@@ -33,15 +36,25 @@ def test_every_part_runs_whatever_failed_but_for_what_needs_it(parts, capfd):
     assert (outcomes["first"].code, outcomes["second"].code, outcomes["third"].code) == (1, None, 0)
     assert outcomes["first"].failures == ["FAILED tests/a.py::b[x y] - no"]
     assert outcomes["third"].failures == []
+    assert not (tmp_path / "_build" / "html").exists()  # it would be an old site
     said = capfd.readouterr().out
     assert "the end" in said
     assert "never" not in said.replace("print('never')", "")
 
 
-def test_a_part_that_names_nothing_is_shown_by_its_last_line(parts):
-    parts({"site": printing("a warning", "broken", "", code=2)}, {})
+def test_a_part_that_names_nothing_is_shown_by_its_last_line(parts, tmp_path):
+    (tmp_path / "Makefile").write_text("site:\n\t@echo broken; exit 2\n")
+    parts({"site": ["make", "--silent", "-C", str(tmp_path), "site"]}, {})
     [(_, outcome)] = run_parts.run_all(["site"])
     assert outcome.failures == ["broken"]
+
+
+def test_what_sphinx_warns_of_is_what_failed_in_the_site(parts):
+    warning = "/somewhere/book/page.md:3: WARNING: image file not readable"
+    for code, failures in ((1, [warning]), (0, [])):
+        parts({"site": printing(warning, "build finished", code=code)}, {})
+        [(_, outcome)] = run_parts.run_all(["site"])
+        assert outcome.failures == failures
 
 
 @pytest.mark.parametrize(
@@ -50,6 +63,7 @@ def test_a_part_that_names_nothing_is_shown_by_its_last_line(parts):
         ("FAILED tests/a.py::b - no", ".venv/bin/pytest tests/a.py::b"),
         ("FAILED tests/a.py::b[x y-z] - no", ".venv/bin/pytest 'tests/a.py::b[x y-z]'"),
         ("FAILED tests/a.py::b[x - y] - no", ".venv/bin/pytest 'tests/a.py::b[x - y]'"),
+        ("FAILED tests/a.py::b[x] - assert [1] == [2]", ".venv/bin/pytest 'tests/a.py::b[x]'"),
         ("ERROR tests/a.py", ".venv/bin/pytest tests/a.py"),
         (
             "FAILED book/bayes.ipynb, cell [3] (assert x): AssertionError",

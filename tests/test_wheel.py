@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from zipfile import ZipFile
@@ -27,15 +26,25 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the last commit."""
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        missing("no clone of the repository, or no git")
+    """The wheel of what a clean clone would hold, once the working tree is committed."""
     folder = tmp_path_factory.mktemp("wheel")
-    run("git", "clone", "--quiet", ROOT, folder / "clone")
+    for name in tracked("."):
+        copy = folder / "clone" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
     run(sys.executable, "-m", "pip", "wheel", *options, folder / "clone")
     [wheel] = folder.glob("*.whl")
     return wheel
+
+
+def tracked(folder: str) -> list[str]:
+    """The files that git has below a folder, or would have."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        missing("no clone of the repository, or no git")
+    options = ["--cached", "--others", "--exclude-standard"]
+    names = run("git", "ls-files", *options, folder, cwd=ROOT).splitlines()
+    return [name for name in names if (ROOT / name).is_file()]
 
 
 def required(package: Distribution, found: dict[str, Distribution]) -> None:
@@ -70,16 +79,11 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def sources() -> Iterator[str]:
-    """The package's files in git that a wheel has: all but what its bundles are made from."""
-    for name in run("git", "ls-files", "bnn_tutorial", cwd=ROOT).splitlines():
-        if not name.startswith("bnn_tutorial/figures/javascript/"):
-            yield name
-
-
 def test_it_has_every_file_of_the_package(wheel):
     names = [name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name]
-    assert sorted(names) == sorted(sources())
+    sources = "bnn_tutorial/figures/javascript/"  # of which the bundles are made
+    expected = [name for name in tracked("bnn_tutorial") if not name.startswith(sources)]
+    assert sorted(names) == sorted(expected)
 
 
 def test_the_readmes_example_runs(python, tmp_path):

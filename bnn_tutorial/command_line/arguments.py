@@ -8,7 +8,6 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import DATA, IMAGE_SHAPES, MODELS, Experiment
@@ -300,7 +299,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def _add_study(parser: argparse.ArgumentParser, results: str, *, fewest_samples: int = 1) -> None:
     """Add the arguments of a command that reads a folder and writes its ``results`` there."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what train wrote")
+    parser.add_argument("folder", type=values.readable, metavar="FOLDER", help="what train wrote")
     parser.add_argument(
         "--num-samples",
         type=values.integer(fewest_samples),

@@ -38,11 +38,7 @@ TEST_SEED = -1
 
 
 def make_prior(text: str) -> Distribution:
-    """Return the distribution that ``text`` names, such as ``"normal:0,0.1"``.
-
-    Raises:
-        ValueError: it names none.
-    """
+    """Return the distribution that ``text``, as ``values.prior`` reads it, names."""
     return PRIORS[text.partition(":")[0]](*numbers_of(text))
 
 

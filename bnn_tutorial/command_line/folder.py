@@ -11,11 +11,14 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import Experiment
 
 RECORD = "record.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.pt"
+# What reading a record raises where it isn't one.
+DAMAGE = (argparse.ArgumentTypeError, AttributeError, KeyError, TypeError, ValueError)
 # The settings of a training, beside those of the experiment.
 TRAINING = (
     "epochs",
@@ -75,7 +78,8 @@ def read_experiment(folder: Path) -> Experiment:
     record = read_json(folder / RECORD)
     try:
         experiment = Experiment.of(argparse.Namespace(**record["experiment"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        values.prior(experiment.prior)
+    except DAMAGE as error:
         raise ValueError(f"{str(folder / RECORD)!r} is damaged: {error}") from error
     if not (folder / MODEL).is_file():
         raise FileNotFoundError(

@@ -7,6 +7,7 @@ Nothing here imports PyTorch.
 import argparse
 import ctypes
 import math
+import os
 import re
 import struct
 import sys
@@ -26,17 +27,22 @@ PRIORS: dict[str, tuple[str, Callable[..., bool]]] = {
 }
 PRIOR_FORMS = " or ".join(f"{name}:{form}" for name, (form, _) in PRIORS.items())
 KL_SCHEDULE_FORMS = "constant or warm-up:EPOCHS or blundell"
+LARGEST = 2**63 - 1  # of the whole numbers that PyTorch takes
 # matplotlib writes others too; these it writes everywhere.
 FIGURE_FORMATS = ("jpg", "pdf", "png", "svg", "tif", "webp")
 
 
 def integer(minimum: int) -> Callable[[str], int]:
-    """Return a type that reads a whole number, ``minimum`` or more."""
+    """Return a type that reads a whole number, ``minimum`` or more, that PyTorch can hold."""
 
     def read(text: str) -> int:
-        if text.isdecimal() and int(text) >= minimum:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, {minimum} or more")
+        if not text.isdecimal() or (len(text) < 20 and int(text) < minimum):
+            message = f"{text!r}: expected a whole number, {minimum} or more"
+            raise argparse.ArgumentTypeError(message)
+        if len(text) > 19 or int(text) > LARGEST:
+            message = f"{text[:20]}...: expected a whole number, {minimum} to {LARGEST}"
+            raise argparse.ArgumentTypeError(message)
+        return int(text)
 
     return read
 
@@ -128,9 +134,20 @@ def _has_gpu_driver() -> bool:
     return True
 
 
+def readable(text: str) -> Path:
+    """Read a path at which the system can look, whether or not there is something."""
+    try:
+        os.stat(text)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text[:99]!r} can't be used: {error}") from error
+    return Path(text)
+
+
 def new_folder(text: str) -> Path:
     """Read the path of a folder that is there or can be made."""
-    path = Path(text)
+    path = readable(text)
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise argparse.ArgumentTypeError(f"{text!r}: {str(part)!r} is a file, no folder")
@@ -139,7 +156,7 @@ def new_folder(text: str) -> Path:
 
 def new_file(text: str) -> Path:
     """Read the path of a file to write, whose folder exists."""
-    path = Path(text)
+    path = readable(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r}: the folder {str(path.parent)!r} is missing")
     if path.is_dir():

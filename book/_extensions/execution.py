@@ -25,6 +25,7 @@ from pathlib import Path
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -100,13 +101,24 @@ def run(root: Path, name: str) -> Execution:
         return Execution(name, time.monotonic() - start, error=reason)
     execution = Execution(name, time.monotonic() - start, result.nb)
     if result.error is not None:
-        cell = result.nb.cells[result.error.failing_cell_index]
-        first_line = cell.source.strip().partition("\n")[0]
-        place = f"cell [{cell.execution_count}] ({first_line})"
-        summary = COLOUR.sub("", result.error.summary)
-        execution.error = f"{place}: {summary}"
+        execution.error = reason(result)
         execution.trace = result.error.trace
     return execution
+
+
+def reason(result: NotebookResult) -> str:
+    """Where a notebook failed, and by which error, on one line."""
+    cell = result.nb.cells[result.error.failing_cell_index]
+    first_line = cell.source.strip().partition("\n")[0]
+    place = f"cell [{cell.get('execution_count')}] ({first_line})"
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            return (
+                f"{place}: {output.ename}: {output.evalue.strip()}".partition(
+                    "\n"
+                )[0]
+            )
+    return f"{place}: {COLOUR.sub('', result.error.summary)}"
 
 
 def keep(root: Path, cache: object, execution: Execution) -> None:
@@ -158,6 +170,7 @@ def execute(root: Path) -> list[Execution]:
                 execution = future.result()
                 if execution.error is None:
                     keep(root, cache, execution)
+                    (root / "_build" / "executed").touch()  # for make
                 else:
                     failed.append(execution)
                 verb = "failed after" if execution.error else "took"
@@ -167,8 +180,9 @@ def execute(root: Path) -> list[Execution]:
                     f"{execution.seconds:.0f} s",
                     flush=True,
                 )
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            print("== Stopped. What was executed is kept.", flush=True)
+            os._exit(130)  # kernels end with this process, threads would not
     for execution in failed:
         print(f"\n{execution.name}\n{execution.trace}", flush=True)
     for execution in failed:

@@ -72,7 +72,7 @@ def test_a_page_is_weighed_with_all_that_it_loads(chromium, tmp_path):
     assert result["figures"] == 1
     assert result["html_bytes"] == page.stat().st_size
     assert result["bytes"] == page.stat().st_size + (tmp_path / "style.css").stat().st_size
-    assert 0 < result["figures_seconds"] <= result["seconds"] < 60
+    assert 0 < result["figures_seconds"] <= result["seconds"] < 1000  # no milliseconds
 
 
 def test_the_playground_trains_while_its_frames_are_counted(chromium):

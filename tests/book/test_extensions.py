@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -205,6 +206,31 @@ def test_a_cell_that_fails_is_named_last_and_the_other_notebooks_are_kept(small_
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("FAILED first.ipynb, DeadKernelError")
     assert "second" not in done.stdout
+
+
+def test_an_interruption_ends_at_once_and_keeps_what_was_executed(small_book):
+    root, write, _ = small_book
+    write("first", "import time", "open('started', 'w').close()\ntime.sleep(1000)")
+    program = root / "book" / "_extensions" / "execution.py"
+    with subprocess.Popen(
+        [sys.executable, "-u", program], stdout=subprocess.PIPE, text=True
+    ) as run:
+        while "second.ipynb took" not in run.stdout.readline():
+            pass
+        while not (root / "started").exists():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        assert "Stopped" in run.stdout.read()
+    assert run.returncode == 130
+
+
+def test_a_long_message_is_named_by_its_first_line(small_book):
+    _, write, execute = small_book
+    write("first", "raise ValueError('no such thing\\n\\nbut more of it\\n')")
+    last = (
+        "FAILED first.ipynb, cell [1] (raise ValueError('no such thing\\n\\nbut more of it\\n')): "
+    )
+    assert execute().stdout.splitlines()[-1] == f"{last}ValueError: no such thing"
 
 
 def test_page_holds_an_interactive_figure_once(build, tmp_path):

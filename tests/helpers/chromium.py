@@ -34,12 +34,13 @@ def chromium(throttle: float = 1) -> Iterator[Browser]:
             missing("no Chromium: run `make browser`, or `playwright install chromium`")
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=path, args=options)
-        browser.on("context", lambda context: prepare(context, throttle))
+        new_context = browser.new_context
+        browser.new_context = lambda **options: prepared(new_context(**options), throttle)
         yield browser
         browser.close()
 
 
-def prepare(context: BrowserContext, throttle: float) -> None:
+def prepared(context: BrowserContext, throttle: float) -> BrowserContext:
     """Give a context its patience, and its pages a slow processor."""
     context.set_default_timeout(PATIENCE)
 
@@ -49,3 +50,4 @@ def prepare(context: BrowserContext, throttle: float) -> None:
 
     if throttle > 1:
         context.on("page", slow_down)
+    return context

@@ -8,7 +8,7 @@ browser tells in its own time: each function here waits for that first.
 from playwright.sync_api import BrowserContext, Page
 
 FRAME = 16  # milliseconds from one frame of the clock to the next
-LONGEST_TRAINING = 60_000  # milliseconds; the most steps take half
+LONGEST_TRAINING = 60_000  # milliseconds; the most steps that a network takes need 8,000
 
 # An observer is told after those before it; the second, after all that the first turn has moved.
 OBSERVED = """async () => {

@@ -1,5 +1,5 @@
-// Evaluates expressions for node.py, one a line of the standard input: {id, load} imports a module as
-// the global `module`, {id, expression, argument} calls a function or returns a value.
+// Evaluates expressions for node.py, one a line of the standard input: {load} imports a module as the
+// global `module`, {expression, argument} calls a function or returns a value.
 
 import { createInterface } from "node:readline";
 

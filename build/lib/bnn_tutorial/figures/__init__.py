@@ -1,9 +1,0 @@
-"""Interactive figures, which run on the page itself and as widgets in a live notebook."""
-
-from bnn_tutorial.figures.bayes_by_counting import BayesByCounting
-from bnn_tutorial.figures.draw_digit import DrawDigit
-from bnn_tutorial.figures.gradient_noise import GradientNoise
-from bnn_tutorial.figures.posterior_playground import PosteriorPlayground
-from bnn_tutorial.figures.two_gaussians import TwoGaussians
-
-__all__ = ["BayesByCounting", "DrawDigit", "GradientNoise", "PosteriorPlayground", "TwoGaussians"]
