@@ -101,12 +101,12 @@ def run(root: Path, name: str) -> Execution:
         return Execution(name, time.monotonic() - start, error=reason)
     execution = Execution(name, time.monotonic() - start, result.nb)
     if result.error is not None:
-        execution.error = reason(result)
+        execution.error = failure(result)
         execution.trace = result.error.trace
     return execution
 
 
-def reason(result: NotebookResult) -> str:
+def failure(result: NotebookResult) -> str:
     """Where a notebook failed, and by which error, on one line."""
     cell = result.nb.cells[result.error.failing_cell_index]
     first_line = cell.source.strip().partition("\n")[0]

@@ -43,11 +43,14 @@ def chromium(throttle: float = 1) -> Iterator[Browser]:
 def prepared(context: BrowserContext, throttle: float) -> BrowserContext:
     """Give a context its patience, and its pages a slow processor."""
     context.set_default_timeout(PATIENCE)
+    new_page = context.new_page
 
-    def slow_down(page: Page) -> None:
+    def slow_page() -> Page:
+        page = new_page()
         session = context.new_cdp_session(page)
         session.send("Emulation.setCPUThrottlingRate", {"rate": throttle})
+        return page
 
     if throttle > 1:
-        context.on("page", slow_down)
+        context.new_page = slow_page
     return context
