@@ -39,7 +39,7 @@ test-slow: book browser node_modules/installed ## Test the pages on a slow and o
 	@$(BIN)/python tests/run_parts.py --busy browser browser browser
 
 test-oldest: _build/oldest/installed browser node_modules/installed ## Test with the oldest versions that pyproject.toml claims
-	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --dist worksteal -m "not site"
+	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --dist worksteal -m "not site" -W default
 	OMP_NUM_THREADS=1 _build/oldest/bin/pytest -n 2 --nbmake --nbmake-timeout 600 book
 
 figures: node_modules/installed .venv/installed ## Build the interactive figures from their JavaScript

@@ -48,6 +48,7 @@ def public_objects() -> dict[str, object]:
     return {name: value for name, value in found.items() if not inspect.ismodule(value)}
 
 
+EXPORTS = {name: getattr(bnn_tutorial, name) for name in bnn_tutorial.__all__}
 OBJECTS = public_objects()
 DOCSTRINGS = {name: inspect.cleandoc(value.__doc__ or "") for name, value in OBJECTS.items()}
 
@@ -71,7 +72,7 @@ def borrowed(docstring: str) -> set[str]:
     """The arguments of the functions of which the docstring says that its own are theirs."""
     sentences = [part for part in re.split(r"\.\s", docstring) if "rguments" in part]
     references = re.findall(r":\w+:`([\w.]+)`", " ".join(sentences))
-    scope = {"torch": torch, **vars(bnn_tutorial)}
+    scope = {"torch": torch, **EXPORTS}
     return {name for reference in references for name in parameters(eval(reference, scope))}
 
 
@@ -108,7 +109,7 @@ def test_docstring_names_the_arguments_there_are(name):
 @pytest.mark.parametrize("name", OBJECTS)
 def test_docstring_names_errors_there_are(name):
     docstring = DOCSTRINGS[name]
-    known = {**vars(builtins), **vars(bnn_tutorial), **vars(identity)}
+    known = {**vars(builtins), **EXPORTS, **vars(identity)}
     for error in fields(docstring, "raises"):
         assert issubclass(known[error], Exception)
     raises = docstring.partition("\nRaises:\n")[2].partition("\n\n")[0]
