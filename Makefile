@@ -58,7 +58,7 @@ benchmark-start: .venv/installed ## Measure how soon the package and its command
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/start.py --table
 
-benchmark-commands: book browser node_modules/installed ## Measure make book and make test, for CONTRIBUTING's table
+benchmark-commands: .venv/installed browser node_modules/installed ## Measure make book and make test, for CONTRIBUTING's table
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/commands.py --table
 
