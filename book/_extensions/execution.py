@@ -10,21 +10,24 @@ named by a digest of what those cells import, so that a change there executes
 every notebook again.
 """
 
+import functools
 import hashlib
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import zmq
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from nbclient.output_widget import OutputWidget
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 from sphinx.application import Sphinx
@@ -53,6 +56,24 @@ class Execution:
     notebook: nbformat.NotebookNode | None = None
     error: str | None = None
     trace: str = ""
+
+
+def wake_the_reader(publish: Callable[..., None]) -> Callable[..., None]:
+    """Send what an Output widget shows, and wake who reads that socket.
+
+    nbclient sends it on the socket on which it waits for the cell's reply.
+    ZeroMQ announces a message once: where that falls into the send, nbclient
+    waits for ever. Asking for the socket's events wakes it.
+    """
+
+    @functools.wraps(publish)
+    def published(
+        widget: OutputWidget, *args: object, **keys: object
+    ) -> None:
+        publish(widget, *args, **keys)
+        widget.kernel_client.shell_channel.socket.get(zmq.EVENTS)
+
+    return published
 
 
 def digest(root: Path) -> str:
@@ -162,6 +183,7 @@ def execute(root: Path) -> list[Execution]:
         flush=True,
     )
     os.environ.update(KERNELS)
+    OutputWidget._publish_msg = wake_the_reader(OutputWidget._publish_msg)
     start, failed = time.monotonic(), []
     with quiet_kernels(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(run, root, name) for name in names]
