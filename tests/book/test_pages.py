@@ -22,8 +22,8 @@ FIND = """async ([context, options]) => {
     .flatMap(({id, nodes}) => nodes.map((node) =>
       `${id}: ${node.target}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
 }"""
-# No rule here needs style sheets or films loaded once more. What axe finds depends on the width but, apart from colours, not on the theme; those of an article
-# the audit measures in both.
+# What axe finds depends on the width but, apart from colours, not on the theme; those of an article
+# the audit measures in both. Nothing is to be preloaded: that is for the sound of films.
 WHOLE = [None, {"preload": False}]
 COLOURS = [{"exclude": [["article"]]}, {"runOnly": ["color-contrast"], "preload": False}]
 
