@@ -179,7 +179,8 @@ def execute(root: Path) -> list[Execution]:
     cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))
     workers = min(len(cores(0)), len(names))
     print(
-        f"== Executing {len(names)} notebooks, {workers} at a time: minutes.",
+        f"== Notebooks to execute: {len(names)}, {workers} at a time. "
+        "All of the book take some minutes.",
         flush=True,
     )
     os.environ.update(KERNELS)
