@@ -1,34 +1,36 @@
 """The public names and where each is found: `__init__.py` loads one when it is first used."""
 
-from . import derivations, figures, plotting
-from .calibration import (
+from . import derivations, figures
+from .chapters import SlidersOverCode, glue, plotting
+from .datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
+from .evaluation import (
     BandAudit,
+    EntropyDecomposition,
     ReliabilityBins,
     audit_band,
+    auroc,
+    decompose_entropy,
     expected_calibration_error,
     reliability_bins,
 )
-from .checkpoints import load_model, save_model
-from .conversion import EmpiricalPrior, deterministic_parameters, to_bayesian
-from .convolutions import BayesianConv1d, BayesianConv2d, BayesianConv3d
-from .datasets import (
-    load_cifar10,
-    load_fashion_mnist,
-    load_mnist,
-    polynomial_data,
-)
-from .distributed import process_group
-from .exact import ExactMoments, elbo, exact_moments, exact_nll
-from .history import History
-from .kl_weighting import BlundellWeights, KLWarmup
 from .layers import (
+    BayesianConv1d,
+    BayesianConv2d,
+    BayesianConv3d,
     BayesianLayer,
     BayesianLinear,
+    EmpiricalPrior,
+    NetworkPosterior,
     bayesian_layers,
+    deterministic_parameters,
     inverse_softplus,
+    kl_divergence,
     posterior_mean,
+    scale_mixture,
+    to_bayesian,
 )
-from .likelihoods import CategoricalLikelihood, GaussianLikelihood
+from .likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
+from .model_files import load_model, save_model
 from .models import (
     ImageClassifier,
     alexnet,
@@ -38,23 +40,24 @@ from .models import (
     resnet20,
     three_conv_three_fc,
 )
-from .objectives import elbo_loss
-from .optimization import NonFiniteLossError
-from .posterior import NetworkPosterior, kl_divergence
-from .prediction import Moments, Prediction, predict
-from .priors import scale_mixture
-from .randomness import seeded
-from .references import (
-    GaussianMoments,
+from .posteriors import (
     LinearRegressionPosterior,
     gaussian_process_posterior,
     linear_regression_posterior,
     relu_network_kernel,
 )
-from .reporting import glue
-from .sliders import SlidersOverCode
-from .training import evaluate, fit
-from .uncertainty import EntropyDecomposition, auroc, decompose_entropy
+from .prediction import ExactMoments, Moments, Prediction, elbo, exact_moments, exact_nll, predict
+from .randomness import seeded
+from .training import (
+    BlundellWeights,
+    History,
+    KLWarmup,
+    NonFiniteLossError,
+    elbo_loss,
+    evaluate,
+    fit,
+    process_group,
+)
 
 __version__: str
 
@@ -71,10 +74,10 @@ __all__ = [
     "EntropyDecomposition",
     "ExactMoments",
     "GaussianLikelihood",
-    "GaussianMoments",
     "History",
     "ImageClassifier",
     "KLWarmup",
+    "Likelihood",
     "LinearRegressionPosterior",
     "Moments",
     "NetworkPosterior",

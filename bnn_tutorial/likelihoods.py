@@ -4,14 +4,39 @@ Explained in the chapters "Polynomial regression with 3-sigma bands" (Gaussian) 
 on MNIST" (categorical).
 """
 
+import abc
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_tutorial.calibration import expected_calibration_error
-from bnn_tutorial.layers import inverse_softplus
+from bnn_tutorial.evaluation.calibration import expected_calibration_error
+from bnn_tutorial.layers.softplus import inverse_softplus
+
+
+class Likelihood(nn.Module, abc.ABC):
+    """What a network's output says about a datum: the loss of :func:`fit`, the scores of evaluate.
+
+    A subclass with parameters of its own has them trained along.
+    """
+
+    @abc.abstractmethod
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean negative log-likelihood, a scalar in nats per datum.
+
+        Args:
+            output: of the network, shape (N, ...).
+            target: what was observed, N rows.
+        """
+
+    @abc.abstractmethod
+    def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
+        """Score the predictive distribution of ``samples`` (S, N, ...) on ``target``, N rows.
+
+        Returns:
+            The scores by name.
+        """
 
 
 def _require_equal_shapes(output: Tensor, target: Tensor) -> None:
@@ -22,7 +47,7 @@ def _require_equal_shapes(output: Tensor, target: Tensor) -> None:
         )
 
 
-class GaussianLikelihood(nn.Module):
+class GaussianLikelihood(Likelihood):
     r"""The likelihood :math:`y \mid x, w \sim \mathcal N(f_w(x), s^2)` with one noise level s.
 
     .. math:: -\log p(y \mid x, w) = \tfrac12 \log(2\pi s^2) + \frac{(y - f_w(x))^2}{2 s^2}
@@ -80,7 +105,7 @@ class GaussianLikelihood(nn.Module):
         }
 
 
-class CategoricalLikelihood(nn.Module):
+class CategoricalLikelihood(Likelihood):
     r"""The likelihood :math:`y \mid x, w \sim \mathrm{Categorical}(\mathrm{softmax} f_w(x))`.
 
     .. math:: -\log p(y \mid x, w) = \log \sum_c e^{f_w(x)_c} - f_w(x)_y

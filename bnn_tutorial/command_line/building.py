@@ -13,10 +13,10 @@ from torch.utils.data import TensorDataset
 from bnn_tutorial import models
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.values import numbers_of
-from bnn_tutorial.conversion import to_bayesian
 from bnn_tutorial.datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
+from bnn_tutorial.layers.conversion import to_bayesian
+from bnn_tutorial.layers.priors import scale_mixture
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood
-from bnn_tutorial.priors import scale_mixture
 from bnn_tutorial.randomness import seeded
 
 PRIORS = {"normal": Normal, "laplace": Laplace, "mixture": scale_mixture}

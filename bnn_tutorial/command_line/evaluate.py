@@ -5,7 +5,6 @@ Explained on the page "Run it, cite it".
 
 import argparse
 
-from bnn_tutorial import training
 from bnn_tutorial.command_line.arguments import EVALUATION
 from bnn_tutorial.command_line.folder import write_json
 from bnn_tutorial.command_line.trained import (
@@ -14,6 +13,7 @@ from bnn_tutorial.command_line.trained import (
     print_table,
     require_finite,
 )
+from bnn_tutorial.training.fit import evaluate
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     trained = load_trained(arguments)
     scores = require_finite(
-        training.evaluate(
+        evaluate(
             trained.model,
             trained.data,
             trained.likelihood,

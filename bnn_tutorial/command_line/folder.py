@@ -7,12 +7,12 @@ PyTorch.
 
 import argparse
 import json
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import Experiment
+from bnn_tutorial.complete_file import complete_or_absent
 
 RECORD = "record.json"
 MODEL = "model.safetensors"
@@ -44,10 +44,8 @@ def run_record(arguments: argparse.Namespace) -> dict[str, dict]:
 
 def write_json(content: dict, path: Path) -> None:
     """Write ``content`` to ``path``, whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
+    with complete_or_absent(path) as draft:
         draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        draft.replace(path)
 
 
 def read_json(path: Path) -> dict:

@@ -10,15 +10,15 @@ import os
 import torch
 from torch.utils.data import TensorDataset
 
-from bnn_tutorial.checkpoints import save_model
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.building import build, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
 from bnn_tutorial.command_line.trained import describe_machine, print_table, require_finite
-from bnn_tutorial.distributed import Processes, process_group
-from bnn_tutorial.exact import exact_nll
-from bnn_tutorial.training import evaluate, fit
+from bnn_tutorial.model_files import save_model
+from bnn_tutorial.prediction.closed_form import exact_nll
+from bnn_tutorial.training.fit import evaluate, fit
+from bnn_tutorial.training.processes import Processes, process_group
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,10 +15,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial
-from bnn_tutorial.checkpoints import load_model
 from bnn_tutorial.command_line.building import build, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.folder import MODEL, read_experiment
+from bnn_tutorial.model_files import load_model
 
 
 class NonFiniteScoreError(ArithmeticError):

@@ -10,8 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bnn_tutorial import plotting
-from bnn_tutorial.calibration import audit_band
+from bnn_tutorial.chapters import plotting
 from bnn_tutorial.command_line.arguments import UNCERTAINTY
 from bnn_tutorial.command_line.building import load_images
 from bnn_tutorial.command_line.folder import write_json
@@ -22,9 +21,11 @@ from bnn_tutorial.command_line.trained import (
     print_table,
     require_finite,
 )
-from bnn_tutorial.exact import exact_moments
-from bnn_tutorial.prediction import predict
-from bnn_tutorial.uncertainty import EntropyDecomposition, auroc, decompose_entropy
+from bnn_tutorial.evaluation.bands import audit_band
+from bnn_tutorial.evaluation.detection import auroc
+from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
+from bnn_tutorial.prediction.closed_form import exact_moments
+from bnn_tutorial.prediction.predict import predict
 
 
 def run(arguments: argparse.Namespace) -> None:

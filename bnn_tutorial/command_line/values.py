@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bnn_tutorial.kl_weighting import BlundellWeights, KLSchedule, KLWarmup
+from bnn_tutorial.training.kl_schedules import BlundellWeights, KLSchedule, KLWarmup
 
 # The parameters of each prior, and whether single precision can hold them within their ranges.
 PRIORS: dict[str, tuple[str, Callable[..., bool]]] = {

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from bnn_tutorial.checks import require_counts, require_not_negative
+
 NOISES = ("uniform", "gaussian", "none")
 SPACINGS = ("even", "random")
 
@@ -57,16 +59,14 @@ def polynomial_data(
     """
     if not isinstance(num_points, int) or isinstance(num_points, bool):
         raise TypeError(f"num_points={num_points!r}: expected an integer")
-    if num_points < 1:
-        raise ValueError(f"num_points={num_points}: expected 1 or more")
+    require_counts(num_points=num_points)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"low={low}, high={high}: expected two finite numbers with low < high")
     if spacing not in SPACINGS:
         raise ValueError(f"spacing={spacing!r}: expected one of {SPACINGS}")
     if noise not in NOISES:
         raise ValueError(f"noise={noise!r}: expected one of {NOISES}")
-    if not (noise_scale >= 0 and math.isfinite(noise_scale)):
-        raise ValueError(f"noise_scale={noise_scale}: expected a finite number, 0 or more")
+    require_not_negative(noise_scale=noise_scale)
 
     # float32 by name: the caller's torch.set_default_dtype must not change the data.
     float32 = {"dtype": torch.float32}

@@ -14,8 +14,8 @@ from torch.distributions import Categorical, MultivariateNormal, Normal
 from torch.nn.functional import logsigmoid
 
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
-from bnn_tutorial.layers import BayesianLinear
-from bnn_tutorial.objectives import elbo_loss
+from bnn_tutorial.layers.linear import BayesianLinear
+from bnn_tutorial.training.elbo import elbo_loss
 
 W, EPSILON = sympy.symbols("w epsilon", real=True)
 MU, MU_PRIOR = sympy.symbols("mu mu_p", real=True)

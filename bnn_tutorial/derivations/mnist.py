@@ -9,10 +9,10 @@ import torch
 from sympy import Rational, Symbol, exp, log, symbols
 from torch.distributions import Categorical, Normal
 
-from bnn_tutorial.calibration import expected_calibration_error
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
+from bnn_tutorial.evaluation.calibration import expected_calibration_error
+from bnn_tutorial.evaluation.entropy import decompose_entropy
 from bnn_tutorial.likelihoods import CategoricalLikelihood
-from bnn_tutorial.uncertainty import decompose_entropy
 
 
 def _softmax(logits):

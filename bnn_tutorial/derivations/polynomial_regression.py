@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, MultivariateNormal, Normal
 
-from bnn_tutorial.conversion import to_bayesian
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
-from bnn_tutorial.exact import exact_moments, exact_nll
+from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.likelihoods import GaussianLikelihood
 from bnn_tutorial.models import regression_network
-from bnn_tutorial.objectives import elbo_loss
-from bnn_tutorial.prediction import predict
+from bnn_tutorial.prediction.closed_form import exact_moments, exact_nll
+from bnn_tutorial.prediction.predict import predict
 from bnn_tutorial.randomness import seeded
+from bnn_tutorial.training.elbo import elbo_loss
 
 BETA, NOISE, KL, PRIOR = sympy.symbols("beta s K tau", positive=True)
 MEAN_WEIGHT, COUNT, PARAMETERS = sympy.symbols("c N P", positive=True)

@@ -8,10 +8,11 @@ import sympy
 import torch
 import torch.nn.functional as F
 
-from bnn_tutorial.convolutions import BayesianConv2d
 from bnn_tutorial.derivations.identity import Identity, exact, monte_carlo, quadrature, symbolic
-from bnn_tutorial.layers import BayesianLinear, inverse_softplus
-from bnn_tutorial.prediction import predict
+from bnn_tutorial.layers.convolutions import BayesianConv2d
+from bnn_tutorial.layers.linear import BayesianLinear
+from bnn_tutorial.layers.softplus import inverse_softplus
+from bnn_tutorial.prediction.predict import predict
 from bnn_tutorial.randomness import seeded
 
 mu, w, t, b = sympy.symbols("mu w t b", real=True)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from bnn_tutorial.conversion import to_bayesian
+from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.models import ImageClassifier
 
 WEIGHTS_FILE = Path(__file__).with_name("digit_networks.safetensors")

@@ -6,7 +6,7 @@ import pytest
 import speed
 import speed_table
 import torch
-from monte_carlo import assert_mean, assert_variance
+from helpers.monte_carlo import assert_mean, assert_variance
 from records import ROOT, table_in
 from torch import nn
 

@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup
 from sphinx.ext.napoleon import GoogleDocstring
 
 import bnn_tutorial
-from bnn_tutorial import derivations, figures, plotting
+from bnn_tutorial import derivations, figures
+from bnn_tutorial.chapters import plotting
 from bnn_tutorial.datasets import polynomial
 from bnn_tutorial.derivations import identity
 from bnn_tutorial.figures.figure import Figure

@@ -4,7 +4,7 @@ import mpmath
 import pytest
 import torch
 import torch.nn.functional as F
-from monte_carlo import assert_mean
+from helpers.monte_carlo import assert_mean
 from torch.distributions import Normal
 from torch.testing import assert_close
 

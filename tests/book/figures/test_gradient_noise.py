@@ -6,7 +6,7 @@ import pytest
 import sympy
 import torch
 from helpers.figure_clock import pass_frames, pass_time
-from monte_carlo import assert_covariance, assert_mean, assert_variance
+from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
 from traitlets import TraitError
 
 from bnn_tutorial.derivations.reparameterization import noise_mean

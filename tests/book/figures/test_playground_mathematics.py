@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from monte_carlo import assert_mean, assert_variance
+from helpers.monte_carlo import assert_mean, assert_variance
 from torch.distributions import Normal
 from torch.testing import assert_close
 

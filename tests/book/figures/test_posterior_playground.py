@@ -9,7 +9,7 @@ import pytest
 import torch
 import traitlets
 from helpers.figure_clock import pass_frames, pass_time, rest, settle, stop_clock
-from monte_carlo import assert_mean, assert_variance
+from helpers.monte_carlo import assert_mean, assert_variance
 from torch.distributions import Normal
 
 import bnn_tutorial as bt

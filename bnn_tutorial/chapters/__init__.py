@@ -1,0 +1,7 @@
+"""What only the book"s notebooks use: plots, numbers for the prose, sliders over code."""
+
+from bnn_tutorial.chapters import plotting
+from bnn_tutorial.chapters.glue import glue
+from bnn_tutorial.chapters.sliders import SlidersOverCode
+
+__all__ = ["SlidersOverCode", "glue", "plotting"]

@@ -1,0 +1,138 @@
+"""The book's figures in one style: bands, training histories and grids of images.
+
+Used by every chapter. The colours are those of Okabe and Ito (2008), which colour-blind readers
+can tell apart.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+from torch import Tensor
+
+from bnn_tutorial.training.history import History
+
+BLACK = "#222222"
+BLUE = "#0072B2"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+ORANGE = "#E69F00"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#8A8A8A"
+
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY]),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": True,
+    "figure.figsize": (6.4, 3.8),
+    "figure.facecolor": "white",
+    "font.size": 11,
+    "grid.color": "#E4E4E4",
+    "image.cmap": "gray_r",
+    "legend.frameon": False,
+    # A fixed salt gives equal figures equal bytes from one build to the next.
+    "svg.hashsalt": "bnn-tutorial",
+}
+
+
+def use_style() -> None:
+    """Draw every later figure of the notebook in the book's style, as sharp SVG."""
+    plt.rcParams.update(STYLE)
+    set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def _flat(values: Tensor) -> Tensor:
+    return torch.as_tensor(values).detach().cpu().flatten()
+
+
+def plot_band(
+    ax: Axes,
+    x: Tensor,
+    band: tuple[Tensor, Tensor],
+    *,
+    label: str,
+    color: str = BLUE,
+    alpha: float = 0.3,
+) -> None:
+    """Fill the band (low, high) over ``x``; ``label`` says what it holds.
+
+    Args:
+        ax: the axes to draw on.
+        x: positions in ascending order, N values of any shape.
+        band: lower and upper edges, N values each.
+        label: such as "epistemic, 3 standard deviations".
+        color: of the filling.
+        alpha: its opacity.
+
+    Raises:
+        ValueError: the three differ in size, or ``label`` is empty.
+    """
+    x, low, high = _flat(x), _flat(band[0]), _flat(band[1])
+    if not len(x) == len(low) == len(high):
+        raise ValueError(f"x, low, high have {len(x)}, {len(low)}, {len(high)} values: not equal")
+    if not label:
+        raise ValueError("label is empty: a band must say what it holds")
+    ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0, label=label)
+
+
+def plot_history(history: History, *names: str) -> Figure:
+    """Draw recorded quantities over the epochs, one panel each.
+
+    Args:
+        history: what :func:`bnn_tutorial.fit` returned.
+        names: of recorded quantities; a tuple of names shares one panel.
+
+    Raises:
+        KeyError: a name was not recorded.
+    """
+    names = names or ("nll", "kl")
+    figure, axes = plt.subplots(
+        1, len(names), squeeze=False, figsize=(3.4 * len(names), 3.0), sharex=True
+    )
+    for ax, panel in zip(axes[0], names, strict=True):
+        group = (panel,) if isinstance(panel, str) else panel
+        for name in group:
+            ax.plot(history.epochs(name), history[name], label=name.replace("_", " "))
+        ax.set_xlabel("epoch")
+        if len(group) == 1:
+            ax.set_ylabel(group[0].replace("_", " "))
+        else:
+            ax.legend()
+    return figure
+
+
+def plot_images(images: Tensor, titles: Sequence[str] | None = None, *, columns: int = 6) -> Figure:
+    """Draw grey images in a grid, white for 0 and black for 1.
+
+    Args:
+        images: shape (N, 1, H, W) or (N, H, W), values in [0, 1].
+        titles: one for each image.
+        columns: images a row.
+
+    Raises:
+        ValueError: there is no image, another shape, or another number of titles.
+    """
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] != 1) or not len(images):
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}: expected (N, 1, H, W) or (N, H, W), N >= 1"
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"{len(titles)} titles for {len(images)} images: expected one each")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, squeeze=False, figsize=(1.15 * columns, 1.4 * rows))
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for index, (ax, image) in enumerate(zip(axes.flat, images.cpu().numpy(), strict=False)):
+        ax.imshow(image.reshape(image.shape[-2:]), vmin=0, vmax=1)
+        if titles is not None:
+            ax.set_title(titles[index], fontsize=9)
+    return figure

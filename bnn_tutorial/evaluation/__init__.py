@@ -1,0 +1,21 @@
+"""How good a prediction is, and whether its uncertainty holds: functions of predictions alone."""
+
+from bnn_tutorial.evaluation.bands import BandAudit, audit_band
+from bnn_tutorial.evaluation.calibration import (
+    ReliabilityBins,
+    expected_calibration_error,
+    reliability_bins,
+)
+from bnn_tutorial.evaluation.detection import auroc
+from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
+
+__all__ = [
+    "BandAudit",
+    "EntropyDecomposition",
+    "ReliabilityBins",
+    "audit_band",
+    "auroc",
+    "decompose_entropy",
+    "expected_calibration_error",
+    "reliability_bins",
+]

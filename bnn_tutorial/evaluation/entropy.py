@@ -1,0 +1,46 @@
+"""Where a class prediction's uncertainty comes from.
+
+Explained in the chapter "A Bayesian CNN on MNIST".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.special import entr
+
+
+@dataclass(frozen=True)
+class EntropyDecomposition:
+    """The entropy of a prediction and its two parts, each of shape (N,), in nats.
+
+    ``total`` is the entropy of the averaged prediction, ``aleatoric`` what the draws share and
+    ``epistemic`` what they disagree about.
+    """
+
+    total: Tensor
+    aleatoric: Tensor
+    epistemic: Tensor
+
+
+def decompose_entropy(probabilities: Tensor) -> EntropyDecomposition:
+    r"""Split predictive entropy into what the draws share and what they disagree about.
+
+    .. math:: \underbrace{\mathbb H\big[\tfrac1S \textstyle\sum_s p_s\big]}_{\text{total}} =
+        \underbrace{\tfrac1S \textstyle\sum_s \mathbb H[p_s]}_{\text{aleatoric}} +
+        \underbrace{\mathbb I[y; w]}_{\text{epistemic}}
+
+    Args:
+        probabilities: shape (S, N, C), one predictive distribution a draw and datum.
+
+    Raises:
+        ValueError: ``probabilities`` does not have three dimensions or has no draw.
+
+    Source: Depeweg et al. (2018).
+    """
+    if probabilities.ndim != 3 or len(probabilities) == 0:
+        raise ValueError(
+            f"probabilities have shape {tuple(probabilities.shape)}: expected (S, N, C), S >= 1"
+        )
+    total = entr(probabilities.mean(dim=0)).sum(dim=-1)
+    aleatoric = entr(probabilities).sum(dim=-1).mean(dim=0)
+    return EntropyDecomposition(total, aleatoric, (total - aleatoric).clamp_min(0))

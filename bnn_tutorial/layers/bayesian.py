@@ -1,0 +1,285 @@
+"""Bayesian layers: every weight is an independent Gaussian whose mean and width are learnt.
+
+What all layers share, and the three estimators of a random forward pass. ``linear.py`` and
+``convolutions.py`` name the maps. Explained in the chapter "Reparameterization".
+"""
+
+import abc
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
+
+from bnn_tutorial.layers.estimator_noise import add_noise, random_signs
+from bnn_tutorial.layers.priors import Prior, at_least_float32
+from bnn_tutorial.layers.shared_moments import MomentsOfOneInput
+from bnn_tutorial.layers.softplus import inverse_softplus
+from bnn_tutorial.layers.weight_kl import Gaussian, draw_weights, kl_to_priors
+
+ESTIMATORS = ("weight", "local", "flipout")
+
+
+class BayesianLayer(nn.Module, abc.ABC):
+    r"""A layer whose weights have the posterior :math:`q(w) = \mathcal N(\mu, \sigma^2)`.
+
+    .. math:: \sigma = \log(1 + e^{\rho}), \qquad w = \mu + \sigma \epsilon, \quad
+        \epsilon \sim \mathcal N(0, 1)
+
+    Forward always samples, in ``train()`` and in ``eval()`` alike; only :func:`posterior_mean`
+    replaces the draw by the means. The three estimators agree in the mean and the variance of each
+    output and differ in what the data of a batch share:
+
+    - ``"weight"`` draws the weights once a forward pass, for all data: :math:`y = x w^\top`.
+    - ``"local"`` draws each output from its own Gaussian:
+      :math:`y \sim \mathcal N(x \mu^\top,\; x^2 (\sigma^2)^\top)`.
+    - ``"flipout"`` draws the weights once and gives every datum its own random signs r and s:
+      :math:`y = x \mu^\top + \big((x \circ s) (\sigma \epsilon)^\top\big) \circ r`.
+
+    Subclasses name their linear map in :meth:`linear_map` and may change what :meth:`gaussians`
+    returns, from which draws and KL are made.
+
+    Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
+    for ``"local"``, Wen et al. (2018) for ``"flipout"``.
+
+    Args:
+        weight_shape: the shape of ``weight_mean``, outputs first.
+        bias: whether there is a bias, of shape ``(weight_shape[0],)``.
+        prior: of every weight and bias, any univariate distribution on the real line; None means
+            ``Normal(0, 1)``. It is kept as the submodules ``weight_prior`` and ``bias_prior``.
+        estimator: ``"weight"``, ``"local"`` or ``"flipout"``.
+        init_std: the standard deviation that every weight starts with.
+        device: where the parameters live.
+        dtype: their floating-point type.
+
+    Raises:
+        TypeError: ``prior`` is not a distribution.
+        ValueError: an unknown ``estimator``, an ``init_std`` that is not positive and finite, or a
+            ``prior`` that is not univariate or not on the whole real line.
+    """
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for name in ("kl_divergence", "weight_std", "bias_std"):
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}: expected gaussians() in its place, from "
+                    "which the draws and the KL of a whole network are made"
+                )
+
+    # How many of an input's last dimensions are positions that share the weights.
+    spatial_dims = 0
+
+    def __init__(
+        self,
+        weight_shape: tuple[int, ...],
+        bias: bool,
+        *,
+        prior: Distribution | None,
+        estimator: str,
+        init_std: float,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        if estimator not in ESTIMATORS:
+            raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
+        self.estimator = estimator
+        # How forward draws; only drawing_with changes them.
+        self.sampling = True
+        self.drawn: tuple[Tensor, Tensor | None] | None = None
+        self.shared_moments: MomentsOfOneInput | None = None
+        factory = {"device": device, "dtype": dtype}
+        self.weight_mean = nn.Parameter(torch.empty(weight_shape, **factory))
+        self.weight_rho = nn.Parameter(torch.empty(weight_shape, **factory))
+        if bias:
+            self.bias_mean = nn.Parameter(torch.empty(weight_shape[0], **factory))
+            self.bias_rho = nn.Parameter(torch.empty(weight_shape[0], **factory))
+        else:
+            self.register_parameter("bias_mean", None)
+            self.register_parameter("bias_rho", None)
+        prior = Normal(0.0, 1.0) if prior is None else prior
+        self.set_prior(prior, prior)
+        self.reset_parameters(init_std)
+
+    def set_prior(self, weight: Distribution, bias: Distribution) -> None:
+        """Replace the priors of the weights and of the biases.
+
+        Args:
+            weight: one distribution for all weights, or one each, of ``weight_mean``'s shape.
+            bias: the same for the biases; not used without them.
+
+        Raises:
+            TypeError: one of them is not a distribution.
+            ValueError: one is not univariate, not on the real line, or of another shape.
+        """
+        mean = self.weight_mean
+        self.weight_prior = Prior(weight, mean.shape, device=mean.device, dtype=mean.dtype)
+        self.bias_prior = None
+        if self.bias_mean is not None:
+            shape = self.bias_mean.shape
+            self.bias_prior = Prior(bias, shape, device=mean.device, dtype=mean.dtype)
+
+    def reset_parameters(self, init_std: float) -> None:
+        """Draw the means as torch.nn draws its weights and set every width to ``init_std``.
+
+        Args:
+            init_std: a standard deviation.
+
+        Raises:
+            ValueError: it is not positive and finite.
+        """
+        nn.init.kaiming_uniform_(self.weight_mean, a=math.sqrt(5))
+        nn.init.constant_(self.weight_rho, inverse_softplus(init_std))
+        if self.bias_mean is not None:
+            fan_in = self.weight_mean.shape[1:].numel()
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0
+            nn.init.uniform_(self.bias_mean, -bound, bound)
+            nn.init.constant_(self.bias_rho, inverse_softplus(init_std))
+
+    @property
+    def weight_std(self) -> Tensor:
+        """The posterior standard deviations of the weights, softplus(weight_rho)."""
+        return F.softplus(self.weight_rho)
+
+    @property
+    def bias_std(self) -> Tensor | None:
+        """The posterior standard deviations of the biases; None without a bias."""
+        return None if self.bias_rho is None else F.softplus(self.bias_rho)
+
+    @property
+    def prior(self) -> Distribution:
+        """The prior of every weight; a bias has the same, unless :meth:`set_prior` gave another."""
+        return self.weight_prior.distribution
+
+    def gaussians(self) -> list[Gaussian]:
+        """Return the posterior of the weights and, where there is one, of the bias."""
+        parts = [Gaussian(self.weight_mean, self.weight_rho, self.weight_prior)]
+        if self.bias_mean is not None:
+            parts.append(Gaussian(self.bias_mean, self.bias_rho, self.bias_prior))
+        return parts
+
+    def kl_divergence(self, num_samples: int = 1) -> Tensor:
+        r"""Return KL(q || prior), summed over weights and biases: a scalar in nats.
+
+        .. math:: \sum_i \mathrm{KL}\big(\mathcal N(\mu_i, \sigma_i^2) \,\|\, p_i\big)
+
+        Args:
+            num_samples: draws of the estimate where the prior leaves no closed form; see
+                :func:`bnn_tutorial.kl_divergence`.
+        """
+        return kl_to_priors(self.gaussians(), num_samples)
+
+    @abc.abstractmethod
+    def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply to ``x`` the layer's linear map with the given ``weight`` and ``bias``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``x`` with one draw from the posterior, or with its means in posterior_mean."""
+        if not self.sampling:
+            return self.linear_map(x, self.weight_mean, self.bias_mean)
+        if self.drawn is not None:
+            return self.linear_map(x, *self.drawn)
+        if self.estimator == "weight":
+            return self._forward_weight(x)
+        if self.estimator == "local":
+            return self._forward_local(x)
+        return self._forward_flipout(x)
+
+    def _forward_weight(self, x: Tensor) -> Tensor:
+        draws = [draw_weights(part) for part in self.gaussians()]
+        return self.linear_map(x, draws[0], draws[1] if len(draws) > 1 else None)
+
+    def _forward_local(self, x: Tensor) -> Tensor:
+        mean, variance = (self.shared_moments or self).output_moments(x)
+        return add_noise(mean, variance)
+
+    def output_moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return the mean and the variance of each output, given ``x``.
+
+        .. math:: \mathbb E[y] = x \mu^\top + \mu_b, \qquad
+            \mathrm{Var}[y] = x^2 (\sigma^2)^\top + \sigma_b^2
+
+        The variance is in single precision or better, under autocast too: the squares of half
+        precision run out of range.
+
+        Args:
+            x: the layer's input.
+        """
+        mean = self.linear_map(x, self.weight_mean, self.bias_mean)
+        with torch.autocast(x.device.type, enabled=False):
+            variances = [F.softplus(at_least_float32(p.rho)).square() for p in self.gaussians()]
+            bias = variances[1] if len(variances) > 1 else None
+            square = at_least_float32(x).square()
+            variance = self.linear_map(square, variances[0].to(square.dtype), bias)
+        return mean, variance
+
+    def _forward_flipout(self, x: Tensor) -> Tensor:
+        mean = self.linear_map(x, self.weight_mean, self.bias_mean)
+        deviations = [F.softplus(p.rho) * torch.randn_like(p.mean) for p in self.gaussians()]
+        bias = deviations[1] if len(deviations) > 1 else None
+        positions = (1,) * self.spatial_dims
+        channels = x.shape[: x.dim() - self.spatial_dims]
+        signed = x * random_signs(x, (*channels, *positions))
+        deviation = self.linear_map(signed, deviations[0], bias)
+        channels = deviation.shape[: deviation.dim() - self.spatial_dims]
+        return torch.addcmul(mean, deviation, random_signs(mean, (*channels, *positions)))
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a print of the model."""
+        return (
+            f"bias={self.bias_mean is not None}, prior={self.weight_prior}, "
+            f"estimator={self.estimator!r}"
+        )
+
+    def __repr__(self) -> str:
+        # In one line: the priors are submodules, but part of the layer to a reader.
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:
+    """Return every Bayesian layer inside ``module``, each once, the module itself included."""
+    return [layer for layer in module.modules() if isinstance(layer, BayesianLayer)]
+
+
+@contextlib.contextmanager
+def drawing_with(
+    layers: Sequence[BayesianLayer],
+    name: Literal["sampling", "drawn", "shared_moments"],
+    values: Iterable[object],
+) -> Iterator[None]:
+    """Let ``layers`` draw in another way inside the ``with`` block, then as they did before.
+
+    Args:
+        layers: each gets one of the ``values``.
+        name: of what changes: ``"sampling"``, whether a layer draws or uses its means;
+            ``"drawn"``, the weight and bias that it uses instead of drawing; ``"shared_moments"``,
+            the moments of its output that several draws share.
+        values: one for each layer.
+    """
+    # Past nn.Module's assignment, which first looks for a parameter of that name: a tenth of a
+    # small network's time.
+    states = [vars(layer) for layer in layers]
+    before = [state[name] for state in states]
+    for state, value in zip(states, values, strict=True):
+        state[name] = value
+    try:
+        yield
+    finally:
+        for state, value in zip(states, before, strict=True):
+            state[name] = value
+
+
+@contextlib.contextmanager
+def posterior_mean(module: nn.Module) -> Iterator[nn.Module]:
+    """Make every Bayesian layer inside ``module`` use its means instead of a draw.
+
+    A context manager; on leaving, each layer samples or not as it did before, after an error too.
+    """
+    layers = bayesian_layers(module)
+    with drawing_with(layers, "sampling", [False] * len(layers)):
+        yield module

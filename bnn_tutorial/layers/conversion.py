@@ -1,0 +1,222 @@
+"""Making a deterministic network Bayesian.
+
+Explained in the chapter "A Bayesian CNN on MNIST".
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
+
+from bnn_tutorial.checks import require_positive
+from bnn_tutorial.layers.bayesian import BayesianLayer, bayesian_layers
+from bnn_tutorial.layers.convolutions import BayesianConv1d, BayesianConv2d, BayesianConv3d
+from bnn_tutorial.layers.linear import BayesianLinear
+
+_CONVOLUTIONS = {
+    nn.Conv1d: BayesianConv1d,
+    nn.Conv2d: BayesianConv2d,
+    nn.Conv3d: BayesianConv3d,
+}
+
+
+@dataclass(frozen=True)
+class EmpiricalPrior:
+    r"""The prior and the start that MOPED takes from a trained network's weights.
+
+    .. math:: p(w_i) = \mathcal N(\hat w_i, s^2), \qquad
+        q(w_i) = \mathcal N\big(\hat w_i, (\delta\, |\hat w_i|)^2\big) \text{ at the start}
+
+    It uses the training data twice, once for :math:`\hat w` and once for the posterior, so that
+    the KL is no longer the price of all that was learnt.
+
+    Args:
+        delta: :math:`\delta`, the posterior's first standard deviation relative to each weight.
+        std: s, the prior's standard deviation.
+
+    Raises:
+        ValueError: ``delta`` or ``std`` is not positive and finite.
+
+    Source: Krishnan et al. (2020), MOPED.
+    """
+
+    delta: float = 0.1
+    std: float = 1.0
+
+    def __post_init__(self):
+        require_positive(delta=self.delta, std=self.std)
+
+    def apply(self, layer: BayesianLayer) -> None:
+        """Give ``layer`` this prior around its means, and this start.
+
+        Args:
+            layer: its means are the trained weights.
+        """
+        priors = []
+        for mean, rho, _ in layer.gaussians():
+            priors.append(Normal(mean.detach(), torch.full_like(mean, self.std)))
+            # A weight of exactly 0 would have no width, whose rho is minus infinity.
+            std = (self.delta * mean.detach().double().abs()).clamp_min(1e-12)
+            with torch.no_grad():
+                rho.copy_(std + torch.log(-torch.expm1(-std)))
+        layer.set_prior(priors[0], priors[-1])
+
+
+def to_bayesian(
+    module: nn.Module,
+    *,
+    prior: Distribution
+    | EmpiricalPrior
+    | Mapping[str, Distribution | EmpiricalPrior]
+    | None = None,
+    estimator: str = "local",
+    init_std: float = 0.05,
+    skip: tuple[str, ...] = (),
+) -> nn.Module:
+    """Return a copy of ``module`` with every Linear and Conv1d, 2d, 3d made Bayesian.
+
+    The means start at the module's weights, frozen or not; they and the widths are to be trained. A
+    layer's hooks are not copied. A layer that occurs in several places stays one layer, and the
+    module itself may be the layer. All else is copied as it is, Bayesian layers with the prior and
+    the estimator that they have;
+    :func:`deterministic_parameters` lists what has stayed deterministic, such as the projections
+    inside :class:`torch.nn.MultiheadAttention`, batch norms and subclasses of Linear.
+
+    Args:
+        module: the deterministic network; left unchanged.
+        prior: of every weight; None means ``Normal(0, 1)``. A dict of submodule names sets the
+            prior of all that is inside each, the longest fitting name first; ``""`` names the rest.
+        estimator: ``"weight"``, ``"local"`` or ``"flipout"``, as in the layers.
+        init_std: the standard deviation that every weight starts with; an
+            :class:`EmpiricalPrior` sets its own.
+        skip: names of submodules that stay deterministic, with all that is inside them, in every
+            place where they occur.
+
+    Raises:
+        TypeError: ``skip`` is one string, or a prior is none.
+        ValueError: a name in ``skip`` or ``prior`` is no submodule's, or one in ``prior`` holds no
+            layer to convert; a layer shares its weight or bias with another module, so that a copy
+            would untie them (skip it); a layer is compiled by itself, so that its copy would still
+            run the old code; or the layers reject ``prior``, ``estimator`` or ``init_std``.
+    """
+    if isinstance(skip, str):
+        raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
+    priors = dict(prior) if isinstance(prior, Mapping) else {"": prior}
+    names = {name for name, _ in module.named_modules(remove_duplicate=False)}
+    for argument, given in {"skip": skip, "prior": priors}.items():
+        if unknown := sorted(set(given) - names):
+            raise ValueError(
+                f"{argument}={unknown}: no such submodule; expected some of {sorted(names)}"
+            )
+    for name in priors:
+        if name and not any(map(_is_convertible, module.get_submodule(name).modules())):
+            raise ValueError(
+                f"prior={name!r}: expected a submodule with a Linear or ConvNd to convert, this is "
+                f"{type(module.get_submodule(name)).__name__}"
+            )
+    skipped = {part for name in skip for part in module.get_submodule(name).modules()}
+    settings = {"estimator": estimator, "init_std": init_std}
+    owners = Counter(p for part in module.modules() for p in part._parameters.values())
+    twins: dict[nn.Module, nn.Module] = {}
+
+    def convert(layer: nn.Module, original: nn.Module, name: str) -> nn.Module:
+        if original in skipped:
+            return layer
+        if layer in twins:
+            return twins[layer]
+        if _is_convertible(layer):
+            for kind, parameter in original.named_parameters():
+                if owners[parameter] > 1:
+                    raise ValueError(
+                        f"{name!r} shares its {kind} with another module: expected a {kind} of its "
+                        "own, since a Bayesian copy would untie the two; name it in skip"
+                    )
+            twins[layer] = _bayesian_twin(layer, _prior_of(name, priors), settings)
+            return twins[layer]
+        twins[layer] = layer
+        # _modules, because named_children passes over the second place of a shared layer.
+        for child_name, child in layer._modules.items():
+            if child is not None:
+                path = f"{name}.{child_name}" if name else child_name
+                twin = convert(child, original._modules[child_name], path)
+                if child_name == "_orig_mod" and twin is not child:
+                    raise ValueError(
+                        f"{path!r} is a compiled layer: expected torch.compile after to_bayesian"
+                    )
+                setattr(layer, child_name, twin)
+        _leave_fast_path(layer)
+        return layer
+
+    return convert(copy.deepcopy(module), module, "")
+
+
+def _is_convertible(layer: nn.Module) -> bool:
+    return type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS
+
+
+def _prior_of(
+    name: str, priors: Mapping[str, Distribution | EmpiricalPrior]
+) -> Distribution | EmpiricalPrior | None:
+    fitting = [key for key in priors if key in ("", name) or name.startswith(f"{key}.")]
+    return priors[max(fitting, key=len)] if fitting else None
+
+
+def _bayesian_twin(
+    layer: nn.Module, prior: Distribution | EmpiricalPrior | None, settings: dict
+) -> BayesianLayer:
+    empirical = isinstance(prior, EmpiricalPrior)
+    settings = settings | {
+        "prior": None if empirical else prior,
+        "device": layer.weight.device,
+        "dtype": layer.weight.dtype,
+    }
+    has_bias = layer.bias is not None
+    if type(layer) is nn.Linear:
+        twin: BayesianLayer = BayesianLinear(
+            layer.in_features, layer.out_features, has_bias, **settings
+        )
+    else:
+        twin = _CONVOLUTIONS[type(layer)](
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            has_bias,
+            layer.padding_mode,
+            **settings,
+        )
+    with torch.no_grad():
+        twin.weight_mean.copy_(layer.weight)
+        if has_bias:
+            twin.bias_mean.copy_(layer.bias)
+    if empirical:
+        prior.apply(twin)
+    return twin.train(layer.training)
+
+
+def _leave_fast_path(layer: nn.Module) -> None:
+    # In eval() torch's transformer layers hand the weights of their Linears to one fused
+    # operation, past the Linears' forward; without these flags they call the layers.
+    if isinstance(layer, nn.TransformerEncoderLayer) and bayesian_layers(layer):
+        layer.activation_relu_or_gelu = 0
+    if isinstance(layer, nn.TransformerEncoder) and bayesian_layers(layer):
+        layer.use_nested_tensor = False
+
+
+def deterministic_parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Return, by name, the parameters of ``module`` that belong to no Bayesian layer.
+
+    What :func:`to_bayesian` has left deterministic: skipped submodules and those of other kinds.
+
+    Args:
+        module: any module.
+    """
+    bayesian = {p for layer in bayesian_layers(module) for p in layer.parameters()}
+    return {name: p for name, p in module.named_parameters() if p not in bayesian}

@@ -1,0 +1,151 @@
+"""Bayesian convolutions in one, two and three dimensions.
+
+Explained in the chapter "A Bayesian CNN on MNIST".
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from bnn_tutorial.layers.bayesian import BayesianLayer
+
+
+class _BayesianConv(BayesianLayer):
+    r"""A convolution with a Gaussian posterior over its kernels.
+
+    .. math:: y_{o} = b_o + \sum_i W_{oi} \star x_i, \qquad W \sim q(W),\; b \sim q(b)
+
+    With ``estimator="local"`` every output position has its own noise: the marginals are exact,
+    the correlation between positions that share a kernel is not. With ``"flipout"`` the signs
+    differ between data and channels and are shared by the positions.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of each dimension, or one for all.
+        stride: as in torch.nn.
+        padding: as in torch.nn, ``"same"`` and ``"valid"`` included.
+        dilation: as in torch.nn.
+        groups: as in torch.nn.
+        bias: whether there is a bias.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        prior: see :class:`BayesianLayer`.
+        estimator: see :class:`BayesianLayer`.
+        init_std: see :class:`BayesianLayer`.
+        device: where the parameters live.
+        dtype: their floating-point type.
+
+    Raises:
+        TypeError: see :class:`BayesianLayer`.
+        ValueError: besides, channels that ``groups`` does not divide, an unknown ``padding_mode``,
+            or ``padding="same"`` with a stride.
+    """
+
+    _twin: type[nn.modules.conv._ConvNd]
+    _convolve: Callable[..., Tensor]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] | str = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        prior: Distribution | None = None,
+        estimator: str = "local",
+        init_std: float = 0.05,
+        device=None,
+        dtype=None,
+    ):
+        # torch.nn's layer validates the arguments and works out the padding of every mode; on the
+        # meta device it holds no weights.
+        geometry = self._twin(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device="meta",
+        )
+        super().__init__(
+            tuple(geometry.weight.shape),
+            bias,
+            prior=prior,
+            estimator=estimator,
+            init_std=init_std,
+            device=device,
+            dtype=dtype,
+        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = geometry.kernel_size
+        self.stride = geometry.stride
+        self.padding = geometry.padding
+        self.dilation = geometry.dilation
+        self.groups = groups
+        self.padding_mode = padding_mode
+        self._border = geometry._reversed_padding_repeated_twice
+
+    def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution of ``x`` with ``weight``, plus ``bias``."""
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            x = F.pad(x, self._border, mode=self.padding_mode)
+            padding = 0
+        return self._convolve(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a print of the model."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"groups={self.groups}, padding_mode={self.padding_mode!r}, {super().extra_repr()}"
+        )
+
+
+class BayesianConv1d(_BayesianConv):
+    __doc__ = (
+        _BayesianConv.__doc__
+        + """
+    Shapes: ``x`` is (N, in_channels, L) or (in_channels, L), as in :class:`torch.nn.Conv1d`.
+    """
+    )
+    spatial_dims = 1
+    _twin = nn.Conv1d
+    _convolve = staticmethod(F.conv1d)
+
+
+class BayesianConv2d(_BayesianConv):
+    __doc__ = (
+        _BayesianConv.__doc__
+        + """
+    Shapes: ``x`` is (N, in_channels, H, W) or (in_channels, H, W), as in :class:`torch.nn.Conv2d`.
+    """
+    )
+    spatial_dims = 2
+    _twin = nn.Conv2d
+    _convolve = staticmethod(F.conv2d)
+
+
+class BayesianConv3d(_BayesianConv):
+    __doc__ = (
+        _BayesianConv.__doc__
+        + """
+    Shapes: ``x`` is (N, in_channels, D, H, W) or (in_channels, D, H, W), as in
+    :class:`torch.nn.Conv3d`.
+    """
+    )
+    spatial_dims = 3
+    _twin = nn.Conv3d
+    _convolve = staticmethod(F.conv3d)

@@ -1,0 +1,146 @@
+"""The posterior of a whole network: all weights drawn at once, the KL divergence along with them.
+
+Where the prior is one Normal, ``draw_and_kl.py`` does both in one step. Explained in the chapter
+"Reparameterization".
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
+from bnn_tutorial.layers.draw_and_kl import DrawAndKL, VectorLayout, one_normal_prior
+from bnn_tutorial.layers.weight_kl import (
+    closed_form,
+    cross_entropy_estimate,
+    draw_weights,
+    kl_to_priors,
+)
+
+# Numbers drawn at once for several networks: few enough to stay in a processor's cache.
+_BLOCK = 2**18
+
+
+def kl_divergence(module: nn.Module, num_samples: int = 1) -> Tensor:
+    r"""Return the KL divergence of all Bayesian layers inside ``module``: a scalar in nats.
+
+    .. math:: \sum_{\text{layers } \ell} \mathrm{KL}\left(q_\ell \,\|\, p_\ell\right)
+
+    A layer that appears in several places counts once. Without any Bayesian layer the result is 0.
+    Where the prior leaves no closed form, its part is estimated from fresh draws,
+
+    .. math:: -\mathbb H[q] - \frac1S \sum_{s=1}^S \log p(w_s), \qquad w_s \sim q,
+
+    which is unbiased and has the variance :math:`\frac1S \sum_i \mathrm{Var}_q[\log p(w_i)]`.
+
+    Args:
+        module: any module.
+        num_samples: S, the draws of such an estimate.
+
+    Raises:
+        ValueError: ``num_samples`` is below 1.
+    """
+    parts = [part for layer in bayesian_layers(module) for part in layer.gaussians()]
+    if not parts:
+        anchor = next(module.parameters(), torch.zeros(()))
+        return torch.zeros((), device=anchor.device, dtype=anchor.dtype)
+    return kl_to_priors(parts, num_samples)
+
+
+def _noise(count: int, like: Tensor, generators: dict[torch.device, torch.Generator]) -> Tensor:
+    shape = (count, *like.shape)
+    generator = generators[like.device]
+    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
+
+
+class NetworkPosterior:
+    r"""All weights of a network's Bayesian layers, drawn together.
+
+    Make it anew after the network's layers, priors, precision or device have changed. It draws for
+    the layers whose estimator is ``"weight"``; the others draw as they do without it.
+
+    Args:
+        module: the network; it is not copied.
+    """
+
+    def __init__(self, module: nn.Module):
+        layers = bayesian_layers(module)
+        self._layers = [layer for layer in layers if layer.estimator == "weight"]
+        others = [layer for layer in layers if layer.estimator != "weight"]
+        self._drawn = [part for layer in self._layers for part in layer.gaussians()]
+        self._others = [part for layer in others for part in layer.gaussians()]
+        parts = self._drawn + self._others
+        anchor = next(module.parameters(), torch.zeros(()))
+        self._no_kl = torch.zeros((), device=anchor.device)
+        self._one_prior = one_normal_prior(parts)
+        means = [part.mean for part in parts]
+        self._layouts = VectorLayout(means[: len(self._drawn)]), VectorLayout(means)
+        self._parameters = means + [part.rho for part in parts]
+
+    @contextlib.contextmanager
+    def draw(self) -> Iterator[Tensor]:
+        """Use one draw of the weights inside the ``with`` block; its target is the KL in nats.
+
+        Where a prior leaves no closed form, the KL is estimated from the very weights of the draw
+        (from fresh ones in layers with another estimator), as
+        :func:`bnn_tutorial.kl_divergence` does with ``num_samples=1``. Gradients are of first
+        order.
+
+        Raises:
+            RuntimeError: a gradient of a gradient is taken.
+        """
+        if not self._drawn and not self._others:
+            yield self._no_kl
+            return
+        if self._one_prior is not None:
+            kl, *weights = DrawAndKL.apply(*self._one_prior, *self._layouts, *self._parameters)
+        else:
+            weights = [draw_weights(part) for part in self._drawn]
+            kl = self._kl_with(weights)
+        with self._using(weights):
+            yield kl
+
+    def draws(self, num_samples: int, seed: int) -> Iterator[int]:
+        """Yield 0 to ``num_samples`` - 1; at each step the layers use another draw, without KL.
+
+        The weights are the same for the same ``seed``, whatever else is drawn in between. Close the
+        iterator (:func:`contextlib.closing`), so that the layers draw for themselves again.
+
+        Args:
+            num_samples: how many draws.
+            seed: of the weights' own generators, one a device.
+        """
+        devices = {part.mean.device for part in self._drawn}
+        generators = {device: torch.Generator(device).manual_seed(seed) for device in devices}
+        stds = [F.softplus(part.rho) for part in self._drawn]
+        size = sum(std.numel() for std in stds)
+        block = max(1, _BLOCK // max(1, size))
+        for start in range(0, num_samples, block):
+            count = min(block, num_samples - start)
+            weights = [
+                torch.addcmul(part.mean, std, _noise(count, part.mean, generators)).unbind()
+                for part, std in zip(self._drawn, stds, strict=True)
+            ]
+            for index in range(count):
+                with self._using([weight[index] for weight in weights]):
+                    yield start + index
+
+    def _kl_with(self, weights: list[Tensor]) -> Tensor:
+        kl = kl_to_priors(self._others, 1) if self._others else self._no_kl
+        for part, weight in zip(self._drawn, weights, strict=True):
+            value = closed_form(part)
+            if value is None:
+                value = cross_entropy_estimate(part, [weight])
+            kl = kl + value.to(kl.device)
+        return kl
+
+    def _using(self, weights: list[Tensor]) -> contextlib.AbstractContextManager[None]:
+        remaining = iter(weights)
+        drawn = [
+            (next(remaining), None if layer.bias_mean is None else next(remaining))
+            for layer in self._layers
+        ]
+        return drawing_with(self._layers, "drawn", drawn)

@@ -1,0 +1,23 @@
+"""From a standard deviation to the parameter that is trained, rho, and back.
+
+Explained in the chapter "Reparameterization".
+"""
+
+import math
+
+from bnn_tutorial.checks import require_positive
+
+
+def inverse_softplus(std: float) -> float:
+    r"""Return the rho whose softplus is ``std``.
+
+    .. math:: \rho = \log(e^{\sigma} - 1) = \sigma + \log(1 - e^{-\sigma})
+
+    Args:
+        std: a standard deviation, above 0.
+
+    Raises:
+        ValueError: ``std`` is not a positive finite number.
+    """
+    require_positive(std=std)
+    return std + math.log(-math.expm1(-std))

@@ -1,0 +1,51 @@
+"""Saving a model to a file from which no code is ever executed: safetensors, names and raw numbers.
+
+Explained in the chapter "A Bayesian CNN on MNIST".
+"""
+
+import os
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from bnn_tutorial.complete_file import complete_or_absent
+
+
+def save_model(model: nn.Module, path: str | os.PathLike) -> None:
+    """Write the parameters and buffers of ``model``, priors included, to ``path``.
+
+    The file is complete or absent: it is written beside ``path`` and then moved there.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+    """
+    with complete_or_absent(Path(path)) as draft:
+        safetensors.torch.save_model(model, str(draft))
+
+
+def load_model(model: nn.Module, path: str | os.PathLike) -> nn.Module:
+    """Read into ``model`` what :func:`save_model` wrote, and return it.
+
+    Args:
+        model: of the same architecture; its parameters are overwritten in place.
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or its names and shapes are not the model's; the message
+            says which, and the model stays as it was.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r}: expected a file that save_model wrote")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        safetensors.torch.load_model(model, str(path))
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"path={str(path)!r}: the file is damaged: {error}") from error
+    except RuntimeError as error:
+        model.load_state_dict(before)
+        raise ValueError(f"path={str(path)!r}: the file is of another model: {error}") from error
+    return model

@@ -1,0 +1,58 @@
+"""The mean and the width of a network's output, and the bands that they make.
+
+Explained in the chapter "Polynomial regression with 3-sigma bands".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Moments:
+    """The mean and the epistemic standard deviation of a network's output, and their bands.
+
+    What :class:`Prediction` estimates from draws and :class:`ExactMoments` holds in closed form.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def total_std(self, noise_std: Tensor | float) -> Tensor:
+        r"""Return the standard deviation of a new observation, epistemic and noise together.
+
+        .. math:: \sqrt{\mathrm{std}^2 + s^2}
+
+        Args:
+            noise_std: s, the noise's standard deviation in the units of the output.
+        """
+        return (self.std.square() + noise_std**2).sqrt()
+
+    def interval(self, k: float = 3.0, *, noise_std: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        r"""Return the band (low, high) of k standard deviations around the mean.
+
+        .. math:: \mathrm{mean} \pm k \sqrt{\mathrm{std}^2 + s^2}
+
+        Without ``noise_std`` the band is epistemic: it holds the network's function, not the next
+        observation.
+
+        Raises:
+            ValueError: ``k`` or ``noise_std`` is negative.
+        """
+        if k < 0 or torch.as_tensor(noise_std).lt(0).any():
+            raise ValueError(f"k={k}, noise_std={noise_std}: expected 0 or more")
+        half = k * self.total_std(noise_std)
+        return self.mean - half, self.mean + half
+
+
+@dataclass(frozen=True)
+class ExactMoments(Moments):
+    """The exact ``mean`` and standard deviation ``std`` of a function's value, each (N, K).
+
+    Both speak of the function; the noise of an observation is not in them. Only these two are
+    exact: where the function's value is no Gaussian, as of a network of finite width, the share
+    outside k standard deviations is not the Gaussian's.
+    """
+
+    mean: Tensor
+    std: Tensor

@@ -1,0 +1,175 @@
+"""Predicting with a posterior: many draws of the network, their mean, width and bands.
+
+Explained in the chapters "Polynomial regression with 3-sigma bands" and "A Bayesian CNN on MNIST".
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from bnn_tutorial.checks import require_counts
+from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
+from bnn_tutorial.layers.network import NetworkPosterior
+from bnn_tutorial.layers.shared_moments import MomentsOfOneInput
+from bnn_tutorial.prediction.moments import Moments
+from bnn_tutorial.prediction.shared_trunk import split_at_first_draw
+from bnn_tutorial.randomness import generator_states, seeded
+
+
+@dataclass(frozen=True)
+class Prediction(Moments):
+    """Outputs of ``num_samples`` networks drawn from the posterior.
+
+    ``samples`` has shape (S, N, ...): samples, data, outputs.
+    """
+
+    samples: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The average over the draws, shape (N, ...)."""
+        return self.samples.mean(dim=0)
+
+    @property
+    def std(self) -> Tensor:
+        """The epistemic standard deviation, which is the spread of the draws, shape (N, ...)."""
+        return self.samples.std(dim=0)
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module):
+    """Put ``model`` in eval() without gradients and give back every submodule's own mode."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _rows_at_once(model: nn.Module, row: Tensor, memory_limit: int) -> int:
+    """Return how many rows a forward pass may take: six tensors of the largest output at a time.
+
+    As many are alive inside a layer with local reparameterization.
+    """
+    largest = row.nbytes
+
+    def measure(module, inputs, output):
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.nbytes)
+
+    handles = [module.register_forward_hook(measure) for module in model.modules()]
+    try:
+        model(row)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(1, memory_limit // (6 * largest))
+
+
+def _versions(tensors: list[Tensor]) -> list[object]:
+    """Return what changes when ``tensors`` are written into."""
+    # Those of torch.inference_mode are not counted: each look at them is taken as a change.
+    return [object() if tensor.is_inference() else tensor._version for tensor in tensors]
+
+
+def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+    """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
+    states = generator_states(rows.device)
+    shared = before(rows)
+    # A network may be random without Bayesian layers, or write into what all draws share.
+    safe = all(map(torch.equal, states, generator_states(rows.device)))
+    tensors = [value for value in shared if isinstance(value, Tensor)]
+    versions = _versions(tensors)
+    for draw in draws:
+        if draw > 0 and not safe:
+            shared = before(rows)
+        yield draw, after(*shared)
+        if draw == 0:
+            safe = safe and versions == _versions(tensors)
+
+
+def predict(
+    model: nn.Module,
+    x: Tensor,
+    num_samples: int = 100,
+    *,
+    transform: Callable[[Tensor], Tensor] | None = None,
+    memory_limit: int = 2**27,
+    seed: int | None = None,
+    progress: bool = False,
+) -> Prediction:
+    """Draw ``num_samples`` networks and return their outputs at ``x``.
+
+    Runs in ``eval()`` without gradients and leaves the model as it was. What lies before the first
+    Bayesian layer runs once, and so do the mean and the variance of a first layer with
+    ``estimator="local"``: the draws have the distribution of so many forward passes on all of
+    ``x``, at a fraction of the work.
+
+    Args:
+        model: any module; without Bayesian layers all draws are equal.
+        x: inputs, shape (N, ...), moved to the model's device.
+        num_samples: S, the number of draws, 1 or more.
+        transform: applied to the output of each draw, some rows at a time, before anything is
+            averaged, such as ``torch.nn.Softmax(dim=-1)`` for class probabilities.
+        memory_limit: bytes to use, about, beside the result; the data pass in portions that fit.
+            With ``estimator="weight"`` a draw of the weights is the same for all portions.
+        seed: makes the draws repeatable and leaves the global generator untouched.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: ``num_samples`` or ``memory_limit`` is below 1, ``x`` has no rows, or an output
+            has not as many.
+    """
+    require_counts(num_samples=num_samples)
+    if memory_limit < 1:
+        raise ValueError(f"memory_limit={memory_limit}: expected a number of bytes, 1 or more")
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}: expected at least one row of inputs")
+    parameter = next(model.parameters(), x)
+    x = x.to(parameter.device)
+    samples = None
+    with (
+        evaluation_mode(model),
+        seeded(seed, x.device),
+        tqdm(
+            total=num_samples * len(x),
+            desc="drawing",
+            unit="output",
+            unit_scale=True,
+            disable=not progress,
+        ) as bar,
+    ):
+        before, after = split_at_first_draw(model)
+        portions = x.split(_rows_at_once(model, x[:1], memory_limit))
+        layers = bayesian_layers(model)
+        posterior = NetworkPosterior(model)
+        weight_seed = torch.randint(2**62, ()).item()
+        start = 0
+        for rows in portions:
+            stop = start + len(rows)
+            draws = posterior.draws(num_samples, weight_seed)
+            moments = map(MomentsOfOneInput, layers)
+            with drawing_with(layers, "shared_moments", moments), contextlib.closing(draws):
+                for draw, output in _outputs(before, after, rows, draws):
+                    output = output if transform is None else transform(output)
+                    if output.shape[:1] != rows.shape[:1]:
+                        raise ValueError(
+                            f"the output for {len(rows)} rows of x has shape "
+                            f"{tuple(output.shape)}: expected as many rows"
+                        )
+                    if samples is None:
+                        # One block for all draws: many small tensors, kept between the large ones
+                        # that a pass frees, would hinder their reuse.
+                        samples = output.new_empty(num_samples, len(x), *output.shape[1:])
+                    samples[draw, start:stop] = output
+                    bar.update(stop - start)
+            start = stop
+    return Prediction(samples)

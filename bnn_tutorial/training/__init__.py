@@ -1,0 +1,19 @@
+"""The training loop: what is minimized, how, and what is kept of it."""
+
+from bnn_tutorial.training.elbo import elbo_loss
+from bnn_tutorial.training.fit import evaluate, fit
+from bnn_tutorial.training.history import History
+from bnn_tutorial.training.kl_schedules import BlundellWeights, KLWarmup
+from bnn_tutorial.training.processes import process_group
+from bnn_tutorial.training.steps import NonFiniteLossError
+
+__all__ = [
+    "BlundellWeights",
+    "History",
+    "KLWarmup",
+    "NonFiniteLossError",
+    "elbo_loss",
+    "evaluate",
+    "fit",
+    "process_group",
+]

@@ -1,0 +1,160 @@
+"""Saving a training run as it goes on, to a file from which no code is ever executed.
+
+Explained on the page "Run it, cite it". A run is a file of :func:`torch.save`, read with
+``weights_only=True``, so that a stranger's file is safe. ``model_files.py`` saves a model alone.
+"""
+
+import io
+import os
+import pickle
+import re
+import shutil
+import zipfile
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from bnn_tutorial.complete_file import complete_or_absent, require_folder
+from bnn_tutorial.randomness import generator_states, set_generator_states
+from bnn_tutorial.training.processes import Processes
+
+CONTENTS = {"settings", "records", "generators", "parts"}
+
+
+def _describe(setting) -> str:
+    """Return what tells a setting from another one, and is the same in another process."""
+    if isinstance(setting, torch.optim.Optimizer | LRScheduler):
+        hyperparameters = getattr(setting, "defaults", None) or setting.state_dict()
+        # A scheduler's counters, which change in training, are the names with an underscore and
+        # last_epoch; objects are left out, since their names can hold an address.
+        plain = {
+            name: value
+            for name, value in hyperparameters.items()
+            if isinstance(value, int | float | str | tuple)
+            and not name.startswith("_")
+            and name != "last_epoch"
+        }
+        return f"{type(setting).__name__} {plain}"
+    # Without the address in the repr of an object, which is another one in the next process.
+    return getattr(setting, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(setting))
+
+
+class TrainingCheckpoint:
+    """A training run in a file: from it :func:`fit` continues as if it had never stopped.
+
+    The file holds the settings, the records so far, the state of every part, and every process's
+    random generators. It is complete at any moment, and the checkpoint before it stays beside it,
+    as ``path`` with ``.previous`` after its name: renamed to ``path``, it can be continued from.
+
+    Args:
+        path: the file.
+        parts: what has a ``state_dict`` that changes in training, by name; None is left out.
+        settings: what must be the same when the run continues, by name: numbers, functions,
+            modules, the optimizer.
+        processes: process 0 writes, all read.
+        device: whose random generator is used, beside the CPU's.
+
+    Raises:
+        FileNotFoundError: the folder of ``path`` does not exist.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        parts: dict[str, object],
+        settings: dict[str, object],
+        processes: Processes,
+        device: torch.device,
+    ):
+        self.path = Path(path)
+        self.parts = {name: part for name, part in parts.items() if part is not None}
+        self.settings = {name: _describe(value) for name, value in settings.items()}
+        self.settings["processes"] = processes.count
+        self.processes = processes
+        self.device = device
+        require_folder(self.path)
+
+    @property
+    def previous(self) -> Path:
+        """Where the checkpoint before the last one is."""
+        return self.path.with_name(self.path.name + ".previous")
+
+    def save(self, records: list[dict[str, float]]) -> None:
+        """Write the run as it stands after ``len(records)`` epochs."""
+        generators = self.processes.gather(generator_states(self.device))
+        if self.processes.rank > 0:
+            return
+        state = {
+            "settings": self.settings,
+            "records": records,
+            "generators": generators,
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+        }
+        with complete_or_absent(self.path) as draft:
+            torch.save(state, draft)
+            if self.path.exists():
+                with complete_or_absent(self.previous) as copy:
+                    shutil.copyfile(self.path, copy)
+
+    def start(self, resume: bool, epochs: int) -> list[dict[str, float]]:
+        """Put parts and random generators in the state that was saved; return the records.
+
+        Args:
+            resume: whether to; where there is no file the run is new and has no records.
+            epochs: the number of epochs at the end, as many as were saved or more.
+
+        Raises:
+            FileExistsError: there is a file, and ``resume`` is False.
+            ValueError: the file is damaged or no checkpoint, the settings differ, or it already
+                holds more ``epochs``.
+        """
+        if not self.path.exists():
+            return []
+        if not resume:
+            raise FileExistsError(
+                f"checkpoint={str(self.path)!r} exists: expected resume=True to continue from it, "
+                "or another path"
+            )
+        state = self._read()
+        if len(state["records"]) > epochs:
+            raise ValueError(
+                f"epochs={epochs}: checkpoint={str(self.path)!r} already holds "
+                f"{len(state['records'])}, expected as many or more"
+            )
+        for name in {**self.settings, **state["settings"]}:
+            saved, given = state["settings"].get(name), self.settings.get(name)
+            if saved != given:
+                lines = zip_longest(*(str(value).splitlines() for value in (saved, given)))
+                saved, given = next(pair for pair in lines if pair[0] != pair[1])
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} was written with {name}={saved}, not {given}: "
+                    "expected the same settings, or another path"
+                )
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(state["parts"][name])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"checkpoint={str(self.path)!r} is of another run: {error}") from error
+        set_generator_states(state["generators"][self.processes.rank], self.device)
+        return state["records"]
+
+    def _read(self) -> dict:
+        content = io.BytesIO(self.path.read_bytes())
+        try:
+            # torch.load compares no checksums: a flipped bit would come back as another weight.
+            with zipfile.ZipFile(content) as archive:
+                if (damaged := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"{damaged} is not what was written")
+            content.seek(0)
+            state = torch.load(content, map_location="cpu", weights_only=True)
+            if not (isinstance(state, dict) and state.keys() == CONTENTS):
+                raise ValueError("it holds something else")
+        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError) as error:
+            advice = f"; rename {self.previous.name} to continue from the one before it"
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is damaged or no checkpoint: {error}"
+                + (advice if self.previous.exists() else "")
+            ) from error
+        return state

@@ -1,0 +1,167 @@
+"""The optimizer's steps of an epoch: the gradient of the loss, what limits it, and the way back.
+
+See the API reference; the chapter "KL and the ELBO" explains what is minimized.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.utils.data import TensorDataset
+
+from bnn_tutorial.training.processes import Processes
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss, or a parameter after a step, became infinite or NaN.
+
+    ``step`` and ``epoch`` (from 1) say when, ``nll`` and ``kl`` what the loss was made of, in nats.
+    """
+
+    def __init__(self, step: int, epoch: int, nll: float, kl: float, what: str = "the loss is"):
+        super().__init__(
+            f"{what} not finite at step {step} (epoch {epoch}): nll={nll:.4g}, kl={kl:.4g}. "
+            "Training stopped; the model was put back to its last good state"
+        )
+        self.step = step
+        self.epoch = epoch
+        self.nll = nll
+        self.kl = kl
+
+
+class Optimization:
+    """Steps of an optimizer on an objective, an epoch at a time.
+
+    Args:
+        objective: maps (x, y, kl_weight, nll_weight) to loss, NLL and KL, such as
+            :class:`NegativeElbo`.
+        optimizer: over its parameters.
+        processes: among which each batch is split and each gradient averaged.
+        scheduler: of the optimizer's learning rate, advanced after every step.
+        clip_norm: the largest norm of a gradient; None leaves it free.
+        loss_scaling: multiply the loss before the gradient is taken and divide it out afterwards,
+            so that small gradients survive in float16; steps that overflow are left out.
+
+    Raises:
+        TypeError: ``scheduler`` is no LRScheduler, or one that waits for a metric.
+        ValueError: ``scheduler`` is of another optimizer, ``clip_norm`` is not above 0, or
+            ``optimizer`` holds other parameters only.
+    """
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        processes: Processes,
+        scheduler: LRScheduler | None = None,
+        clip_norm: float | None = None,
+        loss_scaling: bool = False,
+    ):
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"clip_norm={clip_norm}: expected a number above 0, or None")
+        if scheduler is not None:
+            if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
+                raise TypeError(
+                    f"scheduler={scheduler!r}: expected a torch.optim.lr_scheduler that needs no "
+                    "metric, since it advances after every step"
+                )
+            if scheduler.optimizer is not optimizer:
+                raise ValueError("scheduler is of another optimizer: expected your optimizer's own")
+        theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if theirs.isdisjoint(map(id, objective.parameters())):
+            raise ValueError("optimizer holds none of the model's parameters: expected some")
+        self.objective = objective
+        self.optimizer = optimizer
+        self.processes = processes
+        self.scheduler = scheduler
+        self.clip_norm = clip_norm
+        device = next(objective.parameters()).device
+        self.device = device
+        self.parallel = processes.parallel(objective, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=loss_scaling)
+        self._parameters = list(objective.parameters())
+        self._state = [tensor.detach() for tensor in (*self._parameters, *objective.buffers())]
+        self._good_state: list[Tensor] = []
+
+    def epoch(
+        self,
+        epoch: int,
+        data: TensorDataset,
+        batches: Sequence[Tensor],
+        kl_weights: Sequence[float],
+    ) -> dict[str, float]:
+        """Take one step a batch and return the epoch's record (see :class:`History`).
+
+        Args:
+            epoch: its number, from 1.
+            data: inputs and targets.
+            batches: the rows of each batch, the same in all processes.
+            kl_weights: the KL's weight in each batch.
+
+        Raises:
+            NonFiniteLossError: the objective's parameters and buffers are then as they were at the
+                start of the last epoch that began with a finite loss.
+        """
+        names = ("loss", "nll", "kl", "kl_weight")
+        record = {"epoch": epoch, **dict.fromkeys(names, 0.0)}
+        record["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        gradient_norms = []
+        # Not before the first epoch: a checkpoint may have been loaded until then.
+        self._good_state = self._good_state or [tensor.clone() for tensor in self._state]
+        for batch, (rows, kl_weight) in enumerate(zip(batches, kl_weights, strict=True), start=1):
+            mine, share = self.processes.part(rows)
+            x, y = (tensor[mine.to(tensor.device)].to(self.device) for tensor in data.tensors)
+            self.optimizer.zero_grad()
+            loss, nll, kl = self.parallel(x, y, kl_weight, share)
+            self.scaler.scale(loss).backward()
+            # Moved to the CPU together, and while a GPU is still busy with the gradient.
+            values = self.processes.mean(torch.stack([loss, nll, kl]).detach()).tolist()
+            self._last = ((epoch - 1) * len(batches) + batch, epoch, *values[1:])
+            if not math.isfinite(values[0]):
+                self._stop("the loss is")
+            if batch == 1:
+                for kept, tensor in zip(self._good_state, self._state, strict=True):
+                    kept.copy_(tensor)
+            if self.clip_norm is not None:
+                self.scaler.unscale_(self.optimizer)
+                norm = nn.utils.clip_grad_norm_(self._parameters, self.clip_norm).item()
+                if math.isfinite(norm):  # else loss scaling leaves this step out
+                    gradient_norms.append(norm)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            if self.scheduler is not None:
+                self.scheduler.step()
+            for name, value in zip(names, (*values, kl_weight), strict=True):
+                record[name] += value * len(rows) / len(data)
+        if gradient_norms:
+            record["gradient_norm"] = statistics.fmean(gradient_norms)
+        self.processes.share_buffers(self.objective)
+        return record
+
+    def check_parameters(self) -> None:
+        """Stop if the last step made a parameter infinite or NaN, which its loss cannot show.
+
+        Raises:
+            NonFiniteLossError: as in :meth:`epoch`.
+        """
+        if not all(torch.isfinite(parameter).all() for parameter in self._parameters):
+            self._stop("the parameters are")
+
+    def check_outputs(self, samples: Tensor) -> None:
+        """Stop if the network's outputs on held-out data are infinite or NaN.
+
+        Raises:
+            NonFiniteLossError: as in :meth:`epoch`.
+        """
+        if not torch.isfinite(samples).all():
+            self._stop("the outputs on the validation data are")
+
+    def _stop(self, what: str) -> NoReturn:
+        for kept, tensor in zip(self._good_state, self._state, strict=True):
+            tensor.copy_(kept)
+        raise NonFiniteLossError(*self._last, what)
