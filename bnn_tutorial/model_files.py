@@ -5,12 +5,15 @@ Explained in the chapter "A Bayesian CNN on MNIST".
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors
 import safetensors.torch
 from torch import nn
 
 from bnn_tutorial.complete_file import complete_or_absent
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_model(model: nn.Module, path: str | os.PathLike) -> None:
@@ -25,7 +28,7 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> None:
         safetensors.torch.save_model(model, str(draft))
 
 
-def load_model(model: nn.Module, path: str | os.PathLike) -> nn.Module:
+def load_model(model: Model, path: str | os.PathLike) -> Model:
     """Read into ``model`` what :func:`save_model` wrote, and return it.
 
     Args:

@@ -3,13 +3,15 @@
 Used by every chapter.
 """
 
+import numpy as np
 from IPython.display import display
+from torch import Tensor
 
 # The prefix under which myst-nb looks for glued values and hides the output that carries them.
 GLUE_PREFIX = "application/papermill.record/"
 
 
-def glue(**values: float | int | str) -> None:
+def glue(**values: float | int | str | Tensor | np.generic) -> None:
     """Make ``values`` available to the prose of the rendered page, each under its own name.
 
     The page writes them with the role ``{glue:text}``; a live notebook shows ``name = value``.
@@ -19,7 +21,7 @@ def glue(**values: float | int | str) -> None:
         TypeError: a value is neither a number nor a string.
     """
     for name, value in values.items():
-        value = value.item() if hasattr(value, "item") else value
+        value = value.item() if isinstance(value, Tensor | np.generic) else value
         if not isinstance(value, (int, float, str)):
             raise TypeError(f"{name}={value!r}: expected a number or a string")
         display(

@@ -7,6 +7,7 @@ move of a slider. A page has no kernel to run the code: there the figure stands 
 import time
 from collections.abc import Callable, Mapping
 from math import inf, log10
+from typing import Any
 
 import anywidget
 import ipywidgets
@@ -110,5 +111,5 @@ class SlidersOverCode(ipywidgets.VBox):
     def _say(self, words: str) -> None:
         self._state.value = words
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
-        return {**super()._repr_mimebundle_(**kwargs), "text/html": self.figure.to_html()}
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {**(super()._repr_mimebundle_(**kwargs) or {}), "text/html": self.figure.to_html()}

@@ -289,7 +289,7 @@ def check_training(arguments: argparse.Namespace) -> None:
     check_folder(arguments.output, run_record(arguments), arguments.resume)
 
 
-def _add_device(parser: argparse.ArgumentParser) -> None:
+def _add_device(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--device",
         type=values.device,

@@ -16,7 +16,7 @@ from bnn_tutorial.command_line.values import numbers_of
 from bnn_tutorial.datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
 from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.layers.priors import scale_mixture
-from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood
+from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
 from bnn_tutorial.randomness import seeded
 
 PRIORS = {"normal": Normal, "laplace": Laplace, "mixture": scale_mixture}
@@ -58,12 +58,21 @@ def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:
     return TensorDataset(*(tensor[:num_rows] for tensor in data.tensors))
 
 
-def build(experiment: Experiment, data: TensorDataset) -> nn.ModuleDict:
-    """Return the network before training as ``model`` and its ``likelihood``."""
+class ModelAndLikelihood(nn.Module):
+    """A network and its likelihood, which are moved, saved and loaded together."""
+
+    def __init__(self, model: nn.Module, likelihood: Likelihood):
+        super().__init__()
+        self.model = model
+        self.likelihood = likelihood
+
+
+def build(experiment: Experiment, data: TensorDataset) -> ModelAndLikelihood:
+    """Return the network before training, and its likelihood."""
     with seeded(experiment.seed):
         if experiment.is_regression:
             network: nn.Module = models.regression_network(experiment.hidden_features)
-            likelihood: nn.Module = GaussianLikelihood()
+            likelihood: Likelihood = GaussianLikelihood()
         else:
             network = IMAGE_NETWORKS[experiment.model](data.tensors[0].shape[1:])
             likelihood = CategoricalLikelihood()
@@ -75,7 +84,7 @@ def build(experiment: Experiment, data: TensorDataset) -> nn.ModuleDict:
             init_std=experiment.init_std,
             skip=("trunk",) if experiment.bayesian == "head" else (),
         )
-    return nn.ModuleDict({"model": network, "likelihood": likelihood})
+    return ModelAndLikelihood(network, likelihood)
 
 
 def load_images(name: str, train: bool, *, full: bool) -> TensorDataset:

@@ -81,4 +81,4 @@ class Experiment:
     def num_rows(self, train: bool) -> int:
         """Return how many rows of data are to train or to test with."""
         asked = self.num_train if train else self.num_test
-        return asked or (NUM_POINTS[train] if self.is_regression else self.most_rows(train))
+        return asked or self.most_rows(train) or NUM_POINTS[train]

@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
             write_json(record, folder / RECORD)
         processes.share(None)  # waits until the folder exists
         history = fit(
-            modules["model"],
+            modules.model,
             data,
-            modules["likelihood"],
+            modules.likelihood,
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             learning_rate=arguments.learning_rate,
@@ -72,9 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
         if processes.rank == 0:
             save_model(modules, folder / MODEL)
             scores = evaluate(
-                modules["model"],
+                modules.model,
                 make_dataset(experiment, train=False),
-                modules["likelihood"],
+                modules.likelihood,
                 num_samples=arguments.num_samples,
                 seed=experiment.seed,
                 progress=not arguments.quiet,

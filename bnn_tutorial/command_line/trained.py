@@ -18,6 +18,7 @@ import bnn_tutorial
 from bnn_tutorial.command_line.building import build, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.folder import MODEL, read_experiment
+from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.model_files import load_model
 
 
@@ -47,7 +48,7 @@ class Trained:
 
     experiment: Experiment
     model: nn.Module
-    likelihood: nn.Module
+    likelihood: Likelihood
     data: TensorDataset
     device: torch.device
     seed: int
@@ -65,8 +66,8 @@ def load_trained(arguments: argparse.Namespace) -> Trained:
     modules = load_model(build(experiment, data), arguments.folder / MODEL).to(device)
     return Trained(
         experiment,
-        modules["model"],
-        modules["likelihood"],
+        modules.model,
+        modules.likelihood,
         data,
         device,
         experiment.seed if arguments.seed is None else arguments.seed,

@@ -24,6 +24,7 @@ from bnn_tutorial.command_line.trained import (
 from bnn_tutorial.evaluation.bands import audit_band
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
+from bnn_tutorial.likelihoods import GaussianLikelihood
 from bnn_tutorial.prediction.closed_form import exact_moments
 from bnn_tutorial.prediction.predict import predict
 
@@ -115,6 +116,7 @@ def plot_entropies(shown: dict[str, EntropyDecomposition]) -> Figure:
 
 def study_band(trained: Trained, arguments: argparse.Namespace) -> tuple[dict[str, float], Figure]:
     """Return the widths of the regression's band and its audit on the test data, and a picture."""
+    assert isinstance(trained.likelihood, GaussianLikelihood)
     noise_std = trained.likelihood.noise_std.detach()
     x, y = (tensor.to(trained.device) for tensor in trained.data.tensors)
     moments = exact_moments(trained.model, x)

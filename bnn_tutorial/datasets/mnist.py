@@ -89,4 +89,5 @@ def _read_subset(train: bool) -> tuple[Tensor, Tensor]:
         )
     split = "train" if train else "test"
     with np.load(io.BytesIO(content)) as arrays:
-        return tuple(torch.from_numpy(arrays[f"{split}_{part}"]) for part in ("images", "labels"))
+        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    return torch.from_numpy(images), torch.from_numpy(labels)

@@ -69,14 +69,14 @@ def polynomial_data(
     require_not_negative(noise_scale=noise_scale)
 
     # float32 by name: the caller's torch.set_default_dtype must not change the data.
-    float32 = {"dtype": torch.float32}
+    float32 = torch.float32
     if spacing == "even":
-        x = torch.linspace(low, high, num_points, **float32).unsqueeze(1)
+        x = torch.linspace(low, high, num_points, dtype=float32).unsqueeze(1)
     else:
-        x = low + (high - low) * torch.rand(num_points, 1, generator=generator, **float32)
+        x = low + (high - low) * torch.rand(num_points, 1, generator=generator, dtype=float32)
     y = polynomial(x)
     if noise == "uniform":
-        y = y + noise_scale * torch.rand(num_points, 1, generator=generator, **float32)
+        y = y + noise_scale * torch.rand(num_points, 1, generator=generator, dtype=float32)
     elif noise == "gaussian":
-        y = y + noise_scale * torch.randn(num_points, 1, generator=generator, **float32)
+        y = y + noise_scale * torch.randn(num_points, 1, generator=generator, dtype=float32)
     return x, y

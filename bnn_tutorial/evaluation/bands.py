@@ -59,5 +59,5 @@ def audit_band(target: Tensor, low: Tensor, high: Tensor, *, k: float = 3.0) -> 
         raise ValueError("target is empty: an audit needs at least one held-out point")
     if not (low <= high).all():
         raise ValueError("low and high: expected low <= high at every point, without NaN")
-    outside = ((target < low) | (target > high)).sum().item()
+    outside = int(((target < low) | (target > high)).sum())
     return BandAudit(outside, target.numel(), k)

@@ -37,7 +37,7 @@ def digit_network() -> ImageClassifier:
     return ImageClassifier(trunk, head, image_shape=(1, 28, 28))
 
 
-def bayesian_digit_network() -> ImageClassifier:
+def bayesian_digit_network() -> nn.Module:
     """Return the same network with every weight Bayesian, under the prior Normal(0, 0.1).
 
     The kernels are drawn as weights, the linear layers by the local estimator, as in the chapter.
@@ -57,7 +57,7 @@ def write_digit_networks(bayesian: nn.Module, twin: nn.Module, path: Path = WEIG
     safetensors.torch.save_file(tensors, path)
 
 
-def read_digit_networks(path: Path = WEIGHTS_FILE) -> tuple[ImageClassifier, ImageClassifier]:
+def read_digit_networks(path: Path = WEIGHTS_FILE) -> tuple[nn.Module, ImageClassifier]:
     """Return the Bayesian network and its twin, in single precision, from their file."""
     tensors = safetensors.torch.load_file(path)
     bayesian, twin = bayesian_digit_network(), digit_network()

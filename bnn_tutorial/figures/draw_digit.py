@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import torch
 import traitlets
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnn_tutorial.datasets.mnist import SUBSET_FILE
 from bnn_tutorial.figures.digit_networks import WEIGHTS_FILE, read_digit_networks
@@ -81,7 +81,7 @@ class DrawDigit(Figure):
         return _first_of_each_digit()
 
     @staticmethod
-    def networks() -> tuple[ImageClassifier, ImageClassifier]:
+    def networks() -> tuple[nn.Module, ImageClassifier]:
         """Return the figure's Bayesian network and its deterministic twin, anew at every call."""
         return read_digit_networks()
 

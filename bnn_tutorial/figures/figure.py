@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -57,7 +58,7 @@ class Figure(anywidget.AnyWidget):
 
     _css = BUNDLES / "figure.css"
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         # What derives from a figure, as anywidget does for each widget, has its module already.
         if Figure in cls.__bases__:
             cls.name = cls.__module__.rpartition(".")[2]
@@ -96,6 +97,6 @@ class Figure(anywidget.AnyWidget):
             for name, value in self.settings().items()
         }
 
-    def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return {**data, "text/html": self.to_html()}, metadata

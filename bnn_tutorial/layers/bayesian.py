@@ -119,7 +119,7 @@ class BayesianLayer(nn.Module, abc.ABC):
         """
         mean = self.weight_mean
         self.weight_prior = Prior(weight, mean.shape, device=mean.device, dtype=mean.dtype)
-        self.bias_prior = None
+        self.bias_prior: Prior | None = None
         if self.bias_mean is not None:
             shape = self.bias_mean.shape
             self.bias_prior = Prior(bias, shape, device=mean.device, dtype=mean.dtype)
@@ -159,7 +159,7 @@ class BayesianLayer(nn.Module, abc.ABC):
     def gaussians(self) -> list[Gaussian]:
         """Return the posterior of the weights and, where there is one, of the bias."""
         parts = [Gaussian(self.weight_mean, self.weight_rho, self.weight_prior)]
-        if self.bias_mean is not None:
+        if self.bias_prior is not None:
             parts.append(Gaussian(self.bias_mean, self.bias_rho, self.bias_prior))
         return parts
 

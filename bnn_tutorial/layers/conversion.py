@@ -7,6 +7,7 @@ import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,9 @@ class EmpiricalPrior:
         layer.set_prior(priors[0], priors[-1])
 
 
+PriorsByName = dict[str, Distribution | EmpiricalPrior | None]
+
+
 def to_bayesian(
     module: nn.Module,
     *,
@@ -105,7 +109,7 @@ def to_bayesian(
     """
     if isinstance(skip, str):
         raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
-    priors = dict(prior) if isinstance(prior, Mapping) else {"": prior}
+    priors: PriorsByName = dict(prior) if isinstance(prior, Mapping) else {"": prior}
     names = {name for name, _ in module.named_modules(remove_duplicate=False)}
     for argument, given in {"skip": skip, "prior": priors}.items():
         if unknown := sorted(set(given) - names):
@@ -142,7 +146,7 @@ def to_bayesian(
         for child_name, child in layer._modules.items():
             if child is not None:
                 path = f"{name}.{child_name}" if name else child_name
-                twin = convert(child, original._modules[child_name], path)
+                twin = convert(child, original.get_submodule(child_name), path)
                 if child_name == "_orig_mod" and twin is not child:
                     raise ValueError(
                         f"{path!r} is a compiled layer: expected torch.compile after to_bayesian"
@@ -154,28 +158,27 @@ def to_bayesian(
     return convert(copy.deepcopy(module), module, "")
 
 
-def _is_convertible(layer: nn.Module) -> bool:
+def _is_convertible(layer: nn.Module) -> TypeGuard[nn.Linear | nn.modules.conv._ConvNd]:
     return type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS
 
 
-def _prior_of(
-    name: str, priors: Mapping[str, Distribution | EmpiricalPrior]
-) -> Distribution | EmpiricalPrior | None:
+def _prior_of(name: str, priors: PriorsByName) -> Distribution | EmpiricalPrior | None:
     fitting = [key for key in priors if key in ("", name) or name.startswith(f"{key}.")]
     return priors[max(fitting, key=len)] if fitting else None
 
 
 def _bayesian_twin(
-    layer: nn.Module, prior: Distribution | EmpiricalPrior | None, settings: dict
+    layer: nn.Linear | nn.modules.conv._ConvNd,
+    prior: Distribution | EmpiricalPrior | None,
+    settings: dict,
 ) -> BayesianLayer:
-    empirical = isinstance(prior, EmpiricalPrior)
     settings = settings | {
-        "prior": None if empirical else prior,
+        "prior": None if isinstance(prior, EmpiricalPrior) else prior,
         "device": layer.weight.device,
         "dtype": layer.weight.dtype,
     }
     has_bias = layer.bias is not None
-    if type(layer) is nn.Linear:
+    if isinstance(layer, nn.Linear):
         twin: BayesianLayer = BayesianLinear(
             layer.in_features, layer.out_features, has_bias, **settings
         )
@@ -194,9 +197,9 @@ def _bayesian_twin(
         )
     with torch.no_grad():
         twin.weight_mean.copy_(layer.weight)
-        if has_bias:
+        if layer.bias is not None:
             twin.bias_mean.copy_(layer.bias)
-    if empirical:
+    if isinstance(prior, EmpiricalPrior):
         prior.apply(twin)
     return twin.train(layer.training)
 

@@ -4,6 +4,7 @@ Explained in the chapter "A Bayesian CNN on MNIST".
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,8 +44,8 @@ class _BayesianConv(BayesianLayer):
             or ``padding="same"`` with a stride.
     """
 
-    _twin: type[nn.modules.conv._ConvNd]
-    _convolve: Callable[..., Tensor]
+    _twin: ClassVar[Callable[..., nn.modules.conv._ConvNd]]
+    _convolve: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -116,8 +117,8 @@ class _BayesianConv(BayesianLayer):
 
 class BayesianConv1d(_BayesianConv):
     __doc__ = (
-        _BayesianConv.__doc__
-        + """
+        f"{_BayesianConv.__doc__}"
+        """
     Shapes: ``x`` is (N, in_channels, L) or (in_channels, L), as in :class:`torch.nn.Conv1d`.
     """
     )
@@ -128,8 +129,8 @@ class BayesianConv1d(_BayesianConv):
 
 class BayesianConv2d(_BayesianConv):
     __doc__ = (
-        _BayesianConv.__doc__
-        + """
+        f"{_BayesianConv.__doc__}"
+        """
     Shapes: ``x`` is (N, in_channels, H, W) or (in_channels, H, W), as in :class:`torch.nn.Conv2d`.
     """
     )
@@ -140,8 +141,8 @@ class BayesianConv2d(_BayesianConv):
 
 class BayesianConv3d(_BayesianConv):
     __doc__ = (
-        _BayesianConv.__doc__
-        + """
+        f"{_BayesianConv.__doc__}"
+        """
     Shapes: ``x`` is (N, in_channels, D, H, W) or (in_channels, D, H, W), as in
     :class:`torch.nn.Conv3d`.
     """

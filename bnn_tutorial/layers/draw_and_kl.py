@@ -59,7 +59,8 @@ class DrawAndKL(torch.autograd.Function):
         return kl, *drawn.split(weights)
 
     @staticmethod
-    def backward(ctx, kl_gradient, *weight_gradients):
+    def backward(ctx, *gradients):
+        kl_gradient, *weight_gradients = gradients
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "a second derivative through NetworkPosterior.draw(): expected first ones; the "
@@ -74,18 +75,18 @@ class DrawAndKL(torch.autograd.Function):
             mean_gradient[: len(epsilon)] += weight_gradient
             rho_gradient[: len(epsilon)].addcmul_(weight_gradient, epsilon)
         rho_gradient.mul_(rho.sigmoid())
-        gradients = ctx.layout.split(mean_gradient) + ctx.layout.split(rho_gradient)
-        return None, None, None, None, *gradients
+        split = ctx.layout.split
+        return None, None, None, None, *split(mean_gradient), *split(rho_gradient)
 
 
 def one_normal_prior(parts: list[Gaussian]) -> tuple[float, float] | None:
     """Return the mean and standard deviation of the Normal that is every weight's prior, if any."""
     if len({part.mean.device for part in parts}) != 1:
         return None
-    values = set()
+    values: set[tuple[float, float]] = set()
     for part in parts:
         prior = part.prior.distribution
         if part.prior.family is not Normal or prior.batch_shape.numel() != 1:
             return None
-        values.add((prior.loc.item(), prior.scale.item()))
+        values.add((float(prior.mean), float(prior.stddev)))
     return values.pop() if len(values) == 1 else None

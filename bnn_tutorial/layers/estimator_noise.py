@@ -47,7 +47,8 @@ class GaussianNoise(torch.autograd.Function):
         ctx.save_for_backward(slope, variance, half_epsilon)
 
     @staticmethod
-    def backward(ctx, gradient, _):
+    def backward(ctx, *gradients):
+        gradient, _ = gradients
         slope, variance, half_epsilon = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             slope = _slope(variance, half_epsilon)

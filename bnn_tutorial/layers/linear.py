@@ -3,12 +3,12 @@
 Explained in the chapter "Reparameterization".
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
 from bnn_tutorial.layers.bayesian import BayesianLayer
+from bnn_tutorial.layers.outer_product import outer_product, pays
 
 
 class BayesianLinear(BayesianLayer):
@@ -47,13 +47,8 @@ class BayesianLinear(BayesianLayer):
 
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return ``x @ weight.T + bias``."""
-        column = self.in_features == 1 and x.dim() > 1 and x.shape[-1] == 1
-        outer_product = self.drawn is not None and column and bias is not None
-        if outer_product and not (
-            torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type)
-        ):
-            # Half the time of a matrix product, where no gradient has to be summed over the data.
-            return torch.addcmul(bias, x, weight.T)
+        if self.in_features == 1 and self.drawn is not None and pays(x, bias):
+            return outer_product(x, weight, bias)
         return F.linear(x, weight, bias)
 
     def extra_repr(self) -> str:

@@ -5,7 +5,7 @@ Where the prior is one Normal, ``draw_and_kl.py`` does both in one step. Explain
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -103,7 +103,7 @@ class NetworkPosterior:
         with self._using(weights):
             yield kl
 
-    def draws(self, num_samples: int, seed: int) -> Iterator[int]:
+    def draws(self, num_samples: int, seed: int) -> Generator[int, None, None]:
         """Yield 0 to ``num_samples`` - 1; at each step the layers use another draw, without KL.
 
         The weights are the same for the same ``seed``, whatever else is drawn in between. Close the

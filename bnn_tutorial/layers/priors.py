@@ -7,6 +7,7 @@ distribution anew at each use. Explained in the chapter "KL and the ELBO".
 
 import copy
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ def _tensors(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, Te
             yield from _tensors(part, f"{path}_{name.strip('_')}", seen)
 
 
-def _rebuild(value, parts: dict[int, object], *, validate: bool):
+def _rebuild(value: Any, parts: dict[int, Any], *, validate: bool) -> Any:
     """Copy a distribution with the parts, named by their id, in the place of its own."""
     if id(value) in parts:
         return parts[id(value)]
@@ -91,13 +92,16 @@ def _rebuild(value, parts: dict[int, object], *, validate: bool):
 def _covers(distribution: Distribution, tensors: Iterable[Tensor], points: Tensor) -> bool:
     """Whether the density is defined at every one of ``points``."""
     # Validated whatever the default is now: torch.compile switches it off for the whole process.
-    validated = _rebuild(distribution, {id(part): part for part in tensors}, validate=True)
+    validated: Distribution = _rebuild(
+        distribution, {id(part): part for part in tensors}, validate=True
+    )
     try:
         # Tells more than the support: torch calls that of every affine transform the real line.
         validated.log_prob(points)
     except ValueError:
         return False
-    return bool(distribution.support.check(points).all())
+    support = distribution.support
+    return support is not None and bool(support.check(points).all())
 
 
 class Prior(nn.Module):

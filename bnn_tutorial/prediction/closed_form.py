@@ -14,6 +14,8 @@ from bnn_tutorial.layers.network import kl_divergence
 from bnn_tutorial.likelihoods import GaussianLikelihood
 from bnn_tutorial.prediction.moments import ExactMoments
 
+Linear = BayesianLinear | nn.Linear
+
 
 def exact_moments(model: nn.Module, x: Tensor) -> ExactMoments:
     r"""Return the mean and the standard deviation of a one-hidden-layer ReLU network's output.
@@ -104,18 +106,19 @@ def _output_moments(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return F.linear(mean, weight, bias), output_variance
 
 
-def _linear_layers(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    linear = (BayesianLinear, nn.Linear)
+def _linear_layers(model: nn.Module) -> tuple[Linear, Linear]:
     layers = tuple(model) if isinstance(model, nn.Sequential) else ()
-    if len(layers) == 3 and all(map(isinstance, layers, (linear, nn.ReLU, linear))):
-        return layers[0], layers[2]
+    if len(layers) == 3 and isinstance(layers[1], nn.ReLU):
+        first, _, second = layers
+        if isinstance(first, Linear) and isinstance(second, Linear):
+            return first, second
     raise TypeError(
         f"model={model!r}: expected nn.Sequential(first, nn.ReLU(), second) with BayesianLinear or "
         "nn.Linear for first and second"
     )
 
 
-def _weight_moments(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+def _weight_moments(layer: Linear) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return the mean and variance of a layer's weight, then those of its bias."""
     if isinstance(layer, nn.Linear):
         return layer.weight, torch.zeros_like(layer.weight), layer.bias, None

@@ -30,12 +30,12 @@ class Prediction(Moments):
     samples: Tensor
 
     @property
-    def mean(self) -> Tensor:
+    def mean(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The average over the draws, shape (N, ...)."""
         return self.samples.mean(dim=0)
 
     @property
-    def std(self) -> Tensor:
+    def std(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The epistemic standard deviation, which is the spread of the draws, shape (N, ...)."""
         return self.samples.std(dim=0)
 
@@ -135,7 +135,7 @@ def predict(
         raise ValueError(f"x has shape {tuple(x.shape)}: expected at least one row of inputs")
     parameter = next(model.parameters(), x)
     x = x.to(parameter.device)
-    samples = None
+    samples = x.new_empty(0)
     with (
         evaluation_mode(model),
         seeded(seed, x.device),
@@ -151,7 +151,7 @@ def predict(
         portions = x.split(_rows_at_once(model, x[:1], memory_limit))
         layers = bayesian_layers(model)
         posterior = NetworkPosterior(model)
-        weight_seed = torch.randint(2**62, ()).item()
+        weight_seed = int(torch.randint(2**62, ()))
         start = 0
         for rows in portions:
             stop = start + len(rows)
@@ -165,7 +165,7 @@ def predict(
                             f"the output for {len(rows)} rows of x has shape "
                             f"{tuple(output.shape)}: expected as many rows"
                         )
-                    if samples is None:
+                    if len(samples) == 0:
                         # One block for all draws: many small tensors, kept between the large ones
                         # that a pass frees, would hinder their reuse.
                         samples = output.new_empty(num_samples, len(x), *output.shape[1:])

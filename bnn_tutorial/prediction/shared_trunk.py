@@ -35,8 +35,15 @@ def _has_hooks(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+def _module(node: object, model: nn.Module) -> nn.Module | None:
+    """Return the module that ``node`` calls, or None where it is another kind of operation."""
+    if isinstance(node, fx.Node) and node.op == "call_module":
+        return model.get_submodule(str(node.target))
+    return None
+
+
 def _is_draw(node: fx.Node, model: nn.Module) -> bool:
-    return node.op == "call_module" and isinstance(model.get_submodule(node.target), BayesianLayer)
+    return isinstance(_module(node, model), BayesianLayer)
 
 
 def _is_relu_of_fresh_tensor(node: fx.Node, model: nn.Module) -> bool:
@@ -44,14 +51,16 @@ def _is_relu_of_fresh_tensor(node: fx.Node, model: nn.Module) -> bool:
 
     A hook of either may have kept the tensor between them.
     """
-    if node.op != "call_module" or type(model.get_submodule(node.target)) is not nn.ReLU:
+    relu = _module(node, model)
+    if type(relu) is not nn.ReLU or _has_hooks(relu):
         return False
     source = node.args[0]
+    layer = _module(source, model)
     return (
-        _is_draw(source, model)
+        isinstance(source, fx.Node)
+        and isinstance(layer, BayesianLayer)
         and len(source.users) == 1
-        and not _has_hooks(model.get_submodule(source.target))
-        and not _has_hooks(model.get_submodule(node.target))
+        and not _has_hooks(layer)
     )
 
 

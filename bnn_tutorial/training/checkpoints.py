@@ -10,8 +10,10 @@ import pickle
 import re
 import shutil
 import zipfile
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
@@ -41,6 +43,18 @@ def _describe(setting) -> str:
     return getattr(setting, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(setting))
 
 
+class Stateful(Protocol):
+    """What training changes: a module, an optimizer, a scheduler, a scaler."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as it is now."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Continue from ``state_dict``."""
+        ...
+
+
 class TrainingCheckpoint:
     """A training run in a file: from it :func:`fit` continues as if it had never stopped.
 
@@ -63,7 +77,7 @@ class TrainingCheckpoint:
     def __init__(
         self,
         path: str | os.PathLike,
-        parts: dict[str, object],
+        parts: Mapping[str, Stateful | None],
         settings: dict[str, object],
         processes: Processes,
         device: torch.device,
@@ -71,7 +85,7 @@ class TrainingCheckpoint:
         self.path = Path(path)
         self.parts = {name: part for name, part in parts.items() if part is not None}
         self.settings = {name: _describe(value) for name, value in settings.items()}
-        self.settings["processes"] = processes.count
+        self.settings["processes"] = str(processes.count)
         self.processes = processes
         self.device = device
         require_folder(self.path)

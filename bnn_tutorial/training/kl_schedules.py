@@ -107,7 +107,7 @@ def kl_weights(
                 f"each of the {len(batch_sizes)} batches"
             )
     else:
-        weights = [kl_weight] * len(batch_sizes)
+        weights = [float(kl_weight)] * len(batch_sizes)
     for weight in set(weights):
         require_not_negative(kl_weight=weight)
     return weights

@@ -84,10 +84,10 @@ class Processes:
         """
         if self.count > 1 and seed is None:
             raise ValueError(f"seed=None in {self.count} processes: expected a number")
-        if self.rank == 0:
+        if self.rank == 0 or seed is None:
             return seed
         generator = torch.Generator().manual_seed(seed)
-        return torch.randint(2**62, (self.rank,), generator=generator)[-1].item()
+        return int(torch.randint(2**62, (self.rank,), generator=generator)[-1])
 
     def parallel(self, objective: nn.Module, device: torch.device) -> nn.Module:
         """Return ``objective`` with its gradients averaged over the processes."""

@@ -87,6 +87,7 @@ class Optimization:
         self._parameters = list(objective.parameters())
         self._state = [tensor.detach() for tensor in (*self._parameters, *objective.buffers())]
         self._good_state: list[Tensor] = []
+        self._last: tuple[int, int, float, float] = 0, 0, math.nan, math.nan
 
     def epoch(
         self,
@@ -121,7 +122,7 @@ class Optimization:
             self.scaler.scale(loss).backward()
             # Moved to the CPU together, and while a GPU is still busy with the gradient.
             values = self.processes.mean(torch.stack([loss, nll, kl]).detach()).tolist()
-            self._last = ((epoch - 1) * len(batches) + batch, epoch, *values[1:])
+            self._last = ((epoch - 1) * len(batches) + batch, epoch, values[1], values[2])
             if not math.isfinite(values[0]):
                 self._stop("the loss is")
             if batch == 1:
