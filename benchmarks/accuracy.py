@@ -15,11 +15,12 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import accuracy_table
 import torch
 import torch.nn.functional as F
-from records import machine
+from records import first_line, machine
 from torch import nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -101,7 +102,12 @@ def made_bayesian(network: nn.Module, settings: Settings) -> nn.Module:
     """
     if settings.variant == "twin":
         return network
-    options = {"prior": Normal(0.0, settings.prior_std), "init_std": settings.init_std}
+    assert settings.prior_std is not None
+    assert settings.init_std is not None
+    options: dict[str, Any] = {
+        "prior": Normal(0.0, settings.prior_std),
+        "init_std": settings.init_std,
+    }
     if settings.variant == "all":
         network = bt.to_bayesian(network, skip=("head",), estimator="weight", **options)
     return bt.to_bayesian(network, skip=("trunk",), estimator="local", **options)
@@ -234,7 +240,7 @@ def summaries(runs: list[dict]) -> list[dict]:
 
 def main(argv: list[str] | None = None) -> None:
     """Search, or train and score what was chosen, or write README's table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--search", action="store_true", help="try SEARCH on a validation split")
     parser.add_argument("--table", action="store_true", help="only write README's table")
     parser.add_argument("--models", nargs="+", choices=NETWORKS, default=["mnist"])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import browser_table
 from playwright.sync_api import Browser, Page, sync_playwright
-from records import ROOT, machine
+from records import ROOT, first_line, machine
 from tqdm import tqdm
 
 from bnn_tutorial import figures
@@ -188,7 +188,7 @@ def measure_sizes() -> dict:
 
 def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
     """Open a page from the disk, each time with nothing kept from before."""
-    times, files = [], set()
+    times, files, count = [], set(), 0
     for _ in range(rounds):
         with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
             page = context.new_page()
@@ -211,7 +211,7 @@ def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
 
 def main() -> None:
     """Measure, or write README's table from what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--table", action="store_true", help="only write README's table")
     parser.add_argument("--rounds", type=int, default=5, help="how often a page is opened")
     parser.add_argument("--date", default=datetime.date.today().isoformat())

@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from records import RESULTS, ROOT, line, machine, with_table
+from records import RESULTS, ROOT, first_line, line, machine, with_table
 
 RECORD = RESULTS / "commands.json"
 PAGE = ROOT / "CONTRIBUTING.md"
@@ -59,7 +59,7 @@ def notebook_seconds() -> dict[str, float]:
 
     [folder] = (BUILD / "execution").iterdir()
     records = get_cache(folder).list_cache_records()
-    return {Path(r.uri).stem: r.data["execution_seconds"] for r in records}
+    return {Path(str(r.uri)).stem: float(r.data["execution_seconds"]) for r in records}
 
 
 def measure() -> dict:
@@ -105,7 +105,7 @@ def table(record: dict) -> str:
 
 def main() -> None:
     """Measure, or write CONTRIBUTING's table from what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--table", action="store_true", help="only write CONTRIBUTING's table")
     parser.add_argument("--date", default=datetime.date.today().isoformat())
     parser.add_argument("--output", type=Path, default=RECORD)

@@ -68,7 +68,7 @@ def ours(estimator: str) -> Callable[..., Contender]:
 
 def torchbnn(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
     """torchbnn: its layers and its BKLLoss."""
-    import torchbnn
+    import torchbnn  # pyright: ignore[reportMissingImports]
 
     model = with_layers(
         network,
@@ -90,7 +90,7 @@ def bayesian_torch(layers: str) -> Callable[..., Contender]:
     """bayesian-torch: dnn_to_bnn and get_kl_loss; ``layers`` is Reparameterization or Flipout."""
 
     def build(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
-        from bayesian_torch.models.dnn_to_bnn import dnn_to_bnn, get_kl_loss
+        from bayesian_torch.models.dnn_to_bnn import dnn_to_bnn, get_kl_loss  # pyright: ignore[reportMissingImports]
 
         model = copy.deepcopy(network)
         dnn_to_bnn(
@@ -112,13 +112,13 @@ def bayesian_torch(layers: str) -> Callable[..., Contender]:
 
 def blitz(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
     """BLiTZ: its layers and the sample_elbo that its decorator adds."""
-    from blitz.modules import BayesianConv2d, BayesianLinear
-    from blitz.utils import variational_estimator
+    from blitz.modules import BayesianConv2d, BayesianLinear  # pyright: ignore[reportMissingImports]
+    from blitz.utils import variational_estimator  # pyright: ignore[reportMissingImports]
 
     # The decorator writes into the class that it is given, so torch's own must not be.
     @variational_estimator
     class Network(nn.Sequential):
-        pass
+        sample_elbo: Callable[..., Tensor]
 
     model = Network(
         with_layers(
@@ -139,8 +139,8 @@ def blitz(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
 
 def torch_uncertainty(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
     """torch-uncertainty: its layers and its ELBOLoss."""
-    from torch_uncertainty.layers.bayesian import BayesConv2d, BayesLinear
-    from torch_uncertainty.losses import ELBOLoss
+    from torch_uncertainty.layers.bayesian import BayesConv2d, BayesLinear  # pyright: ignore[reportMissingImports]
+    from torch_uncertainty.losses import ELBOLoss  # pyright: ignore[reportMissingImports]
 
     model = with_layers(
         network,
@@ -172,8 +172,11 @@ class PlainLocal(nn.Module):
         """The KL divergence to Normal(0, 1) in nats."""
         prior = Normal(0.0, 1.0)
         return sum(
-            torch.distributions.kl_divergence(Normal(self.mean[name], std), prior).sum()
-            for name, std in self.std().items()
+            (
+                torch.distributions.kl_divergence(Normal(self.mean[name], std), prior).sum()
+                for name, std in self.std().items()
+            ),
+            torch.zeros(()),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+def first_line(text: str | None) -> str:
+    """Return the first line of a program's documentation."""
+    return (text or "").partition("\n")[0]
+
+
 def installed_version(package: str) -> str:
     """Return the version of an installed package, or that it is missing."""
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 import peers
 import speed_table
 import torch
-from records import machine
+from records import first_line, machine
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -264,7 +264,7 @@ def measure(device: str, fused: bool, rounds: int | None) -> dict:
 
 def main() -> None:
     """Measure, or write README's table from what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--table", action="store_true", help="only write README's table")
     parser.add_argument("--rounds", type=int, help="of every measurement, for a quick look")
     parser.add_argument("--optimizer", choices=("fused", "default"), default="fused")

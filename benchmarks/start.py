@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from records import RESULTS, ROOT, line, machine, with_table
+from records import RESULTS, ROOT, first_line, line, machine, with_table
 from tqdm import trange
 
 import bnn_tutorial as bt
@@ -114,7 +114,7 @@ def table(record: dict) -> str:
 
 def main() -> None:
     """Measure, or write README's table from what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--table", action="store_true", help="only write README's table")
     parser.add_argument("--rounds", type=int, default=15, help="how often all are started")
     parser.add_argument("--date", default=datetime.date.today().isoformat())

@@ -48,9 +48,11 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
     cosine, sine = angle.cos() / scale, angle.sin() / scale
     maps = torch.stack([cosine, -sine, right, sine, cosine, down], dim=1).view(-1, 2, 3)
     parts = zip(images.split(5000), maps.split(5000), strict=True)
-    corners = {"align_corners": False}  # said aloud, or PyTorch warns
     moved = [
-        F.grid_sample(part, F.affine_grid(to, part.shape, **corners), **corners)
+        # Said aloud, or PyTorch warns.
+        F.grid_sample(
+            part, F.affine_grid(to, list(part.shape), align_corners=False), align_corners=False
+        )
         for part, to in parts
     ]
     return torch.cat(moved)

@@ -27,6 +27,7 @@ import nbformat
 import zmq
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.cache.main import JupyterCacheBase
 from nbclient.output_widget import OutputWidget
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
@@ -97,7 +98,7 @@ def cache_folder(root: Path) -> Path:
     return current
 
 
-def changed(root: Path, cache: object) -> Iterator[str]:
+def changed(root: Path, cache: JupyterCacheBase) -> Iterator[str]:
     """The book's notebooks that are not in the cache as they stand.
 
     Later chapters take longer. They come first, so that no core has to wait
@@ -129,6 +130,8 @@ def run(root: Path, name: str) -> Execution:
 
 def failure(result: NotebookResult) -> str:
     """Where a notebook failed, and by which error, on one line."""
+    assert result.nb is not None
+    assert result.error is not None
     cell = result.nb.cells[result.error.failing_cell_index]
     first_line = cell.source.strip().partition("\n")[0]
     place = f"cell [{cell.get('execution_count')}] ({first_line})"
@@ -142,8 +145,9 @@ def failure(result: NotebookResult) -> str:
     return f"{place}: {COLOUR.sub('', result.error.summary)}"
 
 
-def keep(root: Path, cache: object, execution: Execution) -> None:
+def keep(root: Path, cache: JupyterCacheBase, execution: Execution) -> None:
     """Put an executed notebook where myst-nb looks for it."""
+    assert execution.notebook is not None
     for cell in execution.notebook.cells:
         cell.metadata.pop("execution", None)  # times are not its source
     uri, data = str(root / execution.name), execution.seconds
@@ -176,7 +180,9 @@ def execute(root: Path) -> list[Execution]:
     if not names:
         print("== Every notebook is executed as it stands.", flush=True)
         return []
-    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))
+    cores = getattr(
+        os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1)
+    )
     workers = min(len(cores(0)), len(names))
     print(
         f"== Notebooks to execute: {len(names)}, {workers} at a time. "

@@ -21,7 +21,8 @@ def values(trait: traitlets.TraitType) -> str:
         None if end is None or math.isinf(end) else end for end in ends
     )
     if isinstance(trait, traitlets.Enum):
-        words.append(f"one of ``{', '.join(map(repr, trait.values))}``")
+        choices = ", ".join(map(repr, trait.values or ()))
+        words.append(f"one of ``{choices}``")
     elif low is not None:
         words.append(
             f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
@@ -40,7 +41,9 @@ def add_traits(
     lines: list[str],
 ) -> None:
     """Append the class's own traits to its description."""
-    if what != "class" or not issubclass(value, traitlets.HasTraits):
+    if not isinstance(value, type) or not issubclass(
+        value, traitlets.HasTraits
+    ):
         return
     traits = value.class_own_traits(sync=True)
     for trait_name in filter(traits.__contains__, vars(value)):  # as written

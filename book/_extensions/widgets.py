@@ -5,14 +5,17 @@ of every widget, for a script that would revive it, and with that a second
 copy of each figure's module, style and weights.
 """
 
+from typing import cast
+
 from docutils.nodes import document
-from myst_nb.sphinx_ import NbMetadataCollector
+from myst_nb.sphinx_ import NbMetadataCollector, SphinxEnvType
 from sphinx.application import Sphinx
 
 
 def forget_state(app: Sphinx, doctree: document) -> None:
     """Take the widgets' state out of what the page just read will load."""
-    scripts = NbMetadataCollector.get_js_files(app.env, app.env.docname)
+    environment = cast("SphinxEnvType", app.env)
+    scripts = NbMetadataCollector.get_js_files(environment, app.env.docname)
     scripts.pop("ipywidgets_state", None)
 
 
