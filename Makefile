@@ -50,7 +50,7 @@ lint: .venv/installed ## Check the code and the notebooks with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for README's table
+benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for the book's page
 	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
 	_build/benchmark/bin/python benchmarks/speed.py --table
 
@@ -62,7 +62,7 @@ benchmark-commands: .venv/installed browser node_modules/installed ## Measure ma
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/commands.py --table
 
-benchmark-figures: book browser ## Measure the figures in Chromium, for README's table
+benchmark-figures: book browser ## Measure the figures in Chromium, for the book's page
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/browser.py
 	$(BIN)/python benchmarks/browser.py --table
 

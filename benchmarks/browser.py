@@ -1,8 +1,8 @@
 """How fast the interactive figures are in a browser, and what they add to the book's pages.
 
-Explained in README's section "Interactive figures". In headless Chromium: the figures with one core
+Explained on the page "How fast, how accurate". In headless Chromium: the figures with one core
 for all its processes, the pages with all cores. The built site is needed: ``make
-benchmark-figures`` builds it, measures on Linux and writes README's table.
+benchmark-figures`` builds it, measures on Linux and writes the page's table.
 """
 
 import argparse
@@ -210,9 +210,9 @@ def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measure, or write README's table from what was measured."""
+    """Measure, or write the page's table from what was measured."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--rounds", type=int, default=5, help="how often a page is opened")
     parser.add_argument("--date", default=datetime.date.today().isoformat())
     parser.add_argument("--output", type=Path, default=browser_table.RECORD)

@@ -15,10 +15,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from records import RESULTS, ROOT, first_line, line, machine, with_table
+from records import RESULTS, ROOT, first_line, line, machine, write_table
 
 RECORD = RESULTS / "commands.json"
-PAGE = ROOT / "CONTRIBUTING.md"
 BUILD = ROOT / "_build"
 # Seconds, on two cores.
 TARGETS = {"book": 180, "book beside a busy process": 450, "book again": 15, "test": 480}
@@ -112,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recorded = json.loads(RECORD.read_text())
     if arguments.table:
-        PAGE.write_text(with_table(PAGE.read_text(), "commands", table(recorded)))
+        write_table("commands", table(recorded), ROOT / "CONTRIBUTING.md")
         return
     record = {"machine": machine(arguments.date), "before": recorded["before"], **measure()}
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")
