@@ -9,7 +9,7 @@ import pytest
 import bnn_tutorial as bt
 
 PACKAGE = Path(bt.__file__).parent
-# From the ground up; CONTRIBUTING.md, "The house on one page", says what lies where.
+# From the ground up; ARCHITECTURE.md says what lies where.
 FLOORS = (
     "checks",
     "complete_file",
