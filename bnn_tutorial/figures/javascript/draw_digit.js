@@ -1,8 +1,8 @@
 // "Draw a digit" (chapter 5): what the reader draws is answered by thirty networks drawn from a
 // posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
 
-import { Answers, countVotes, nats, percent, verdict } from "./digit/answers.js";
-import { rasterize, rotate } from "./digit/drawing.js";
+import { Answers, countVotes, nats, percent, verdict } from "./draw_digit/answers.js";
+import { rasterize, rotate } from "./draw_digit/drawing.js";
 import {
   classify,
   decomposeEntropy,
@@ -10,8 +10,8 @@ import {
   readTensors,
   topClass,
   twinNetwork,
-} from "./digit/network.js";
-import { Paper, show } from "./digit/paper.js";
+} from "./draw_digit/network.js";
+import { Paper, show } from "./draw_digit/paper.js";
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
 
 export { PageModel } from "./shared/page_model.js";

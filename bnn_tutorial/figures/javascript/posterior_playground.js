@@ -1,6 +1,6 @@
 // The posterior playground: a Bayesian network that trains in the browser while the reader moves
 // its settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on
-// a page of its own. The mathematics is in playground/network.js, training.js and references.js.
+// a page of its own. The mathematics is in the folder's network.js, training.js and references.js.
 
 import {
   Controls,
@@ -11,26 +11,26 @@ import {
   prefersStill,
 } from "./shared/controls.js";
 import { PageModel } from "./shared/page_model.js";
-import { copyLink, shareByAddress } from "./playground/address.js";
-import { auditText, createAudit } from "./playground/audit.js";
-import { BandPlot, GRID } from "./playground/band_plot.js";
-import { DataEditor } from "./playground/data_editor.js";
-import { outsideGap, SETTINGS, SWITCHES } from "./playground/limits.js";
-import { LossPlot } from "./playground/loss_plot.js";
-import { drawFunctions, exactMoments } from "./playground/network.js";
-import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/references.js";
-import { Session } from "./playground/session.js";
-import { comparisons, moreSettings, networkSettings } from "./playground/settings.js";
+import { copyLink, shareByAddress } from "./posterior_playground/address.js";
+import { auditText, createAudit } from "./posterior_playground/audit.js";
+import { BandPlot, GRID } from "./posterior_playground/band_plot.js";
+import { DataEditor } from "./posterior_playground/data_editor.js";
+import { outsideGap, SETTINGS, SWITCHES } from "./posterior_playground/limits.js";
+import { LossPlot } from "./posterior_playground/loss_plot.js";
+import { drawFunctions, exactMoments } from "./posterior_playground/network.js";
+import { dropoutMoments, ensembleMoments, gaussianProcess } from "./posterior_playground/references.js";
+import { Session } from "./posterior_playground/session.js";
+import { comparisons, moreSettings, networkSettings } from "./posterior_playground/settings.js";
 
-export { decodeState, encodeState } from "./playground/address.js";
-export { createAudit, heldOut } from "./playground/audit.js";
-export { klConventions } from "./playground/kl_conventions.js";
-export * from "./playground/limits.js";
-export { jitter } from "./playground/loss_plot.js";
-export * from "./playground/network.js";
-export * from "./playground/point_network.js";
-export * from "./playground/references.js";
-export * from "./playground/training.js";
+export { decodeState, encodeState } from "./posterior_playground/address.js";
+export { createAudit, heldOut } from "./posterior_playground/audit.js";
+export { klConventions } from "./posterior_playground/kl_conventions.js";
+export * from "./posterior_playground/limits.js";
+export { jitter } from "./posterior_playground/loss_plot.js";
+export * from "./posterior_playground/network.js";
+export * from "./posterior_playground/point_network.js";
+export * from "./posterior_playground/references.js";
+export * from "./posterior_playground/training.js";
 export * from "./shared/gaussian.js";
 export { PageModel } from "./shared/page_model.js";
 

@@ -76,6 +76,8 @@ def test_every_module_has_its_class_and_nothing_is_left_over():
     names = {getattr(figures, name).name for name in figures.__all__}
     for folder, kind in (("javascript", "js"), ("bundles", "js"), ("stills", "html")):
         assert {path.stem for path in (FIGURES / folder).glob(f"*.{kind}")} == names
+    folders = {path.name for path in (FIGURES / "javascript").iterdir() if path.is_dir()}
+    assert folders <= names | {"shared"}
     assert sorted(figures.__all__) == list(figures.__all__)
 
 
