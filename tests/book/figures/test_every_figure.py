@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from helpers.figure_clock import pass_frames
 
 from bnn_tutorial import figures
-from bnn_tutorial.figures.figure import BUNDLES, FIGURES
+from bnn_tutorial.figures.figure import BUNDLES, FIGURES, STYLES
 
 LARGEST_BUNDLE = 60_000  # bytes
 CONTROLS = "button, input, select, output, fieldset, summary, [tabindex], [role=slider]"
@@ -76,6 +76,8 @@ def test_every_module_has_its_class_and_nothing_is_left_over():
     names = {getattr(figures, name).name for name in figures.__all__}
     for folder, kind in (("javascript", "js"), ("bundles", "js"), ("stills", "html")):
         assert {path.stem for path in (FIGURES / folder).glob(f"*.{kind}")} == names
+    styles = {path.stem for path in (FIGURES / "styles").iterdir()}
+    assert styles == names | {"figure"}
     folders = {path.name for path in (FIGURES / "javascript").iterdir() if path.is_dir()}
     assert folders <= names | {"shared"}
     assert sorted(figures.__all__) == list(figures.__all__)
@@ -85,6 +87,21 @@ def test_bundle_is_built_from_the_sources_and_small(cls, fresh_bundles):
     shipped = (BUNDLES / f"{cls.name}.js").read_bytes()
     assert shipped == (fresh_bundles / f"{cls.name}.js").read_bytes(), "run `make figures`"
     assert len(shipped) <= LARGEST_BUNDLE
+
+
+def test_style_is_the_shared_one_and_its_own(cls):
+    shared, own = ((STYLES / f"{name}.css").read_text("utf-8") for name in ("figure", cls.name))
+    assert cls._css == f"{shared}\n{own}"
+    assert not re.search(r"\.bnn-figure\.", shared)
+    selectors = re.findall(r"([^{};]+)\{", re.sub(r"/\*.*?\*/", "", own, flags=re.DOTALL))
+    elsewhere = [
+        part.strip()
+        for selector in selectors
+        if not selector.strip().startswith("@")
+        for part in selector.split(",\n")
+        if not part.strip().startswith(f".bnn-figure.{cls.name} ")
+    ]
+    assert elsewhere == []
 
 
 def test_still_shows_the_figure_without_its_controls(cls):
