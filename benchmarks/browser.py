@@ -35,13 +35,13 @@ IMPORT = """async (source) => {
   window.module = await import(address);
 }"""
 # Training steps a second, in each of eight parts of the time; one more goes before, to warm up.
-STEPS = """({points, hidden, milliseconds}) => {
+STEPS = """({points, hidden_units, milliseconds}) => {
   const data = {
     x: Float64Array.from(points, ([x]) => x),
     y: Float64Array.from(points, ([, y]) => y),
   };
-  const settings = {priorSigma: 2, klWeight: 1, noiseSigma: 0.577};
-  const network = module.createNetwork({hidden, seed: 1, initStd: 0.05});
+  const settings = {prior_std: 2, kl_weight: 1, noise_std: 0.577};
+  const network = module.createNetwork({hidden_units, seed: 1, initStd: 0.05});
   const adam = module.createAdam(network.parameters.length);
   const rate = () => {
     const start = performance.now();
@@ -150,7 +150,7 @@ def measure_playground(browser: Browser, seconds: float = 5) -> dict:
     figure = figures.PosteriorPlayground(hidden_units=HIDDEN_UNITS)
     page = browser.new_page()
     page.evaluate(IMPORT, figure._esm)
-    task = {"points": figure.points, "hidden": HIDDEN_UNITS, "milliseconds": 1000 * seconds}
+    task = {"points": figure.points, "hidden_units": HIDDEN_UNITS, "milliseconds": 1000 * seconds}
     rates = page.evaluate(STEPS, task)
     page.close()
     page = opened(browser, figure)

@@ -17,18 +17,19 @@ export function posterior(prior, sensitivity, specificity) {
 }
 
 /** Return p(ill) before and after each positive test: every posterior is the next test's prior. */
-export function beliefs({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+export function beliefs({ prevalence, sensitivity, specificity, positive_tests }) {
   const chain = [prevalence];
-  while (chain.length <= tests) chain.push(posterior(chain.at(-1), sensitivity, specificity));
+  while (chain.length <= positive_tests)
+    chain.push(posterior(chain.at(-1), sensitivity, specificity));
   return chain;
 }
 
 /** Return how many of 1,000 people are expected in each group; positive means in every test. */
-export function expectedCounts({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+export function expectedCounts({ prevalence, sensitivity, specificity, positive_tests }) {
   const ill = PEOPLE * prevalence;
   const healthy = PEOPLE - ill;
-  const illPositive = ill * sensitivity ** tests;
-  const healthyPositive = healthy * (1 - specificity) ** tests;
+  const illPositive = ill * sensitivity ** positive_tests;
+  const healthyPositive = healthy * (1 - specificity) ** positive_tests;
   return {
     illPositive,
     illNegative: ill - illPositive,
@@ -131,20 +132,20 @@ function equation(name, ill, healthy, value) {
 }
 
 /** Return the posterior as a share of the people, or, where people are rounded, a note about it. */
-function countedEquation(counts, expected, tests) {
+function countedEquation(counts, expected, positive_tests) {
   const { illPositive: ill, healthyPositive: healthy } = counts;
   const positive = expected.illPositive + expected.healthyPositive;
   const whole = Object.keys(counts).every((key) => Math.abs(counts[key] - expected[key]) < 1e-6);
   if (whole) {
     const value = `= ${percent(ill / (ill + healthy))}`;
-    return equation(`p(ill | positive${TIMES[tests]}), counted`, ill, healthy, value);
+    return equation(`p(ill | positive${TIMES[positive_tests]}), counted`, ill, healthy, value);
   }
   const note =
     ill + healthy === 0
       ? `Fewer than one in ${numberText(PEOPLE)} is expected there (${numberText(positive)}): ` +
         "nobody to count, but the formula answers."
       : `Counts are rounded to whole people; expected are ${numberText(expected.illPositive)} ` +
-        `ill of ${numberText(positive, 4)} positive${TIMES[tests]}.`;
+        `ill of ${numberText(positive, 4)} positive${TIMES[positive_tests]}.`;
   return html("p", { class: "note" }, note);
 }
 
@@ -160,12 +161,13 @@ function formulaEquation({ sensitivity, specificity }, chain) {
 
 /** Return a line for every test and one before: who is left, how many of them are ill, p(ill). */
 function beliefLines(setting) {
-  return beliefs(setting).map((belief, tests, chain) => {
-    const counts = wholeCounts(expectedCounts({ ...setting, positive_tests: tests }));
+  return beliefs(setting).map((belief, positive_tests, chain) => {
+    const counts = wholeCounts(expectedCounts({ ...setting, positive_tests }));
     const positive = counts.illPositive + counts.healthyPositive;
     const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
-    const value = html(tests === chain.length - 1 ? "strong" : "span", {}, percent(belief));
-    const who = ["Everyone", "→ positive once", "→ twice", "→ three times"][tests];
+    const isLast = positive_tests === chain.length - 1;
+    const value = html(isLast ? "strong" : "span", {}, percent(belief));
+    const who = ["Everyone", "→ positive once", "→ twice", "→ three times"][positive_tests];
     return html("span", { class: "belief" }, `${who}: ${share}, p(ill) = `, value);
   });
 }
@@ -182,17 +184,18 @@ function render({ model, el }) {
 
   const draw = () => {
     const setting = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    const tests = setting.positive_tests;
+    const { positive_tests } = setting;
     const expected = expectedCounts(setting);
     const counts = wholeCounts(expected);
     const ill = counts.illPositive + counts.illNegative;
     const positive = counts.illPositive + counts.healthyPositive;
-    const results = [`positive${TIMES[tests]}`, tests > 1 ? "not each time" : "negative"];
+    const times = TIMES[positive_tests];
+    const results = [`positive${times}`, positive_tests > 1 ? "not each time" : "negative"];
     const labels = GROUPS.map(
       ({ key }, i) => `${numberText(counts[key])} ${i < 2 ? "ill" : "healthy"}, ${results[i % 2]}`,
     );
     const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
-    const among = `Only those who test positive${TIMES[tests]}`;
+    const among = `Only those who test positive${times}`;
     titles[0].replaceChildren("Everyone", html("strong", {}, areIll(ill, PEOPLE)));
     titles[1].replaceChildren(among, html("strong", {}, share));
     everyone.show(
@@ -207,7 +210,7 @@ function render({ model, el }) {
     const words = lines.map((line) => line.textContent.replace("→", "then").replace("=", "is"));
     result.show(lines, `${words.join("; ")}.`);
     equations.replaceChildren(
-      countedEquation(counts, expected, tests),
+      countedEquation(counts, expected, positive_tests),
       formulaEquation(setting, beliefs(setting)),
     );
   };

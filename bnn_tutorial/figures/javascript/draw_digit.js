@@ -23,12 +23,12 @@ const REST = 200; // milliseconds without a change after which Python is told
 
 /** Say in words what is seen. */
 function words(name, results) {
-  const { votes, probabilities, twin_probabilities: twin, aleatoric, epistemic } = results;
-  const [top, twinTop] = [topClass(probabilities), topClass(twin)];
+  const { votes, probabilities, twin_probabilities, aleatoric, epistemic } = results;
+  const [top, twinTop] = [topClass(probabilities), topClass(twin_probabilities)];
   return (
     `${name}. Of thirty networks ${verdict(votes, NUM_DRAWS)}. ` +
     `Their average: ${top}, ${percent(probabilities[top])} sure. ` +
-    `The twin: ${twinTop}, ${percent(twin[twinTop])} sure. ` +
+    `The twin: ${twinTop}, ${percent(twin_probabilities[twinTop])} sure. ` +
     `Entropy ${nats(aleatoric + epistemic)} nats, of which disagreement ${nats(epistemic)}.`
   );
 }

@@ -42,7 +42,7 @@ const FIRST_SEED = 1; // of the network; each "Reset network" takes the next
 const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
 
-const PROBLEM = ["prior_sigma", "kl_weight", "noise_sigma", "estimator", "points", "gap"];
+const PROBLEM = ["prior_std", "kl_weight", "noise_std", "estimator", "points", "gap"];
 
 /** The figure in one place: what the reader sees, and the session that trains behind it. */
 class Playground {
@@ -57,8 +57,8 @@ class Playground {
     this.original = Object.fromEntries(
       [...SETTINGS, "running"].map((name) => [name, model.get(name)]),
     );
-    const key = model instanceof PageModel && model.get("address_key");
-    this.address = key ? shareByAddress(this.controls, model, key) : null;
+    const address_key = model instanceof PageModel && model.get("address_key");
+    this.address = address_key ? shareByAddress(this.controls, model, address_key) : null;
     this.still = prefersStill();
     this.picture = new BandPlot(() => this.editor.draw());
     this.losses = new LossPlot();
@@ -101,13 +101,14 @@ class Playground {
         y: Float64Array.from(used, ([, y]) => y),
       },
       settings: {
-        hidden: model.get("hidden_units"),
-        priorSigma: model.get("prior_sigma"),
-        klWeight: model.get("kl_weight"),
-        noiseSigma: model.get("noise_sigma"),
+        hidden_units: model.get("hidden_units"),
+        prior_std: model.get("prior_std"),
+        kl_weight: model.get("kl_weight"),
+        noise_std: model.get("noise_std"),
       },
       estimator: model.get("estimator"),
-      overlays: { dropout: model.get("show_dropout"), ensemble: model.get("show_ensemble") },
+      show_dropout: model.get("show_dropout"),
+      show_ensemble: model.get("show_ensemble"),
     };
     this.#process = null;
     this.overlaid = -Infinity;
@@ -170,7 +171,7 @@ class Playground {
     if (shows("gaussian_process")) this.#process ??= gaussianProcess(data, GRID, settings);
     this.picture.show({
       ...exactMoments(session.network, GRID),
-      noiseSigma: settings.noiseSigma,
+      noise_std: settings.noise_std,
       show: {
         epistemic: shows("epistemic"),
         total: shows("total"),
@@ -190,10 +191,10 @@ class Playground {
   #overlays() {
     const { session, problem } = this;
     if (session.resting || performance.now() - this.overlaid > OVERLAY_EVERY) {
-      const { dropout, ensemble } = problem.overlays;
+      const { show_dropout, show_ensemble } = problem;
       this.overlays = {
-        dropout: dropout && dropoutMoments(session.dropout, GRID, PASSES),
-        ensemble: ensemble && ensembleMoments(session.ensemble, GRID),
+        dropout: show_dropout && dropoutMoments(session.dropout, GRID, PASSES),
+        ensemble: show_ensemble && ensembleMoments(session.ensemble, GRID),
       };
       this.overlaid = performance.now();
     }
@@ -204,7 +205,7 @@ class Playground {
   report() {
     const { session, problem } = this;
     session.measure();
-    const audit = this.audit(session.network, problem.settings.noiseSigma);
+    const audit = this.audit(session.network, problem.settings.noise_std);
     this.picture.showOutsiders(audit.outsiders);
     this.losses.show(session.history, session.now);
     this.result.show(auditText(audit));

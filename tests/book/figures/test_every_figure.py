@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import traitlets
 from bs4 import BeautifulSoup
-from helpers.figure_clock import pass_frames
+from helpers.figure_clock import pass_frames, pass_time
 
 from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, FIGURES, STYLES
@@ -39,6 +39,19 @@ LOOK = """(figure) => {
 }"""
 # What shows only in how things go on.
 UNSEEN = {("posterior_playground", "estimator")}
+# Shows a figure and notes the traits that its module reads, sets or listens to.
+ASKED = """(traits) => {
+  const model = new module.PageModel(traits);
+  window.asked = new Set();
+  for (const method of ["get", "set", "on"]) {
+    const answer = model[method].bind(model);
+    model[method] = (name, ...rest) => {
+      asked.add(name.replace("change:", ""));
+      return answer(name, ...rest);
+    };
+  }
+  module.default.render({model, el: document.body.appendChild(document.createElement("div"))});
+}"""
 TRAITS = "(names) => Object.fromEntries(names.map((name) => [name, model.get(name)]))"
 
 
@@ -168,6 +181,22 @@ def test_traits_are_explained_and_refuse_what_they_must(cls):
         for value in wrong:
             with pytest.raises(traitlets.TraitError, match=name):
                 cls().set_trait(name, value)
+
+
+def test_module_knows_the_traits_and_nothing_else(cls, module_page):
+    page = module_page(cls.name)
+    page.evaluate(ASKED, cls()._page_traits())
+    pass_time(page, 1000)  # some results are told when the figure rests
+    assert set(page.evaluate("[...asked]")) == set(cls.class_own_traits(sync=True))
+
+
+def test_a_trait_has_one_name_in_python_and_javascript(cls):
+    folder = FIGURES / "javascript"
+    sources = [folder / f"{cls.name}.js", *(folder / cls.name).glob("*.js")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    words = set(re.findall(r"\w+", text))
+    others = {re.sub("_(.)", lambda found: found[1].upper(), name) for name in cls.class_traits()}
+    assert words & others - set(cls.class_traits()) == set()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -29,11 +29,11 @@ export function variances({ mean = 1, std, weights, batch_size }) {
  */
 export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
   const weights = weightNoise.length;
-  const batchSize = localNoise.length;
+  const batch_size = localNoise.length;
   let loss = 0;
   let pathwise = 0;
   let local = 0;
-  for (let n = 0; n < batchSize; n++) {
+  for (let n = 0; n < batch_size; n++) {
     const first = inputs[n * weights];
     let deviation = 0;
     let square = 0;
@@ -44,9 +44,9 @@ export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
     }
     const shared = first * mean + std * deviation;
     const own = first * mean + std * Math.sqrt(square) * localNoise[n];
-    loss += shared ** 2 / batchSize;
-    pathwise += (2 * first * shared) / batchSize;
-    local += (2 * first * own) / batchSize;
+    loss += shared ** 2 / batch_size;
+    pathwise += (2 * first * shared) / batch_size;
+    local += (2 * first * own) / batch_size;
   }
   const score = weightNoise[0] / std;
   const baseline = expectedLoss({ mean, std, weights });

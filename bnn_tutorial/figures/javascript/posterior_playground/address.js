@@ -1,5 +1,5 @@
 // The playground's state in the page's address, so that a setting can be shared by its link:
-// #KEY?kl=0.1&prior=2 holds what differs from the figure's own settings, and nothing else.
+// #KEY?kl_weight=0.1&prior_std=2 holds the traits that differ from the figure's own, and no others.
 
 import { button, html } from "../shared/controls.js";
 import {
@@ -14,24 +14,14 @@ import {
 } from "./limits.js";
 import { ESTIMATORS } from "./training.js";
 
-const NUMBERS = {
-  prior: "prior_sigma",
-  kl: "kl_weight",
-  noise: "noise_sigma",
-  hidden: "hidden_units",
-};
-
 const numbers = (text) => (text ? text.split("_").map(Number) : []);
 const key = (point) => point.join("_");
 
 /** Return the part of `state` that differs from `defaults`, as text for an address. */
 export function encodeState(state, defaults) {
   const fields = new URLSearchParams();
-  for (const [field, name] of Object.entries(NUMBERS))
-    if (state[name] !== defaults[name]) fields.set(field, state[name]);
-  if (state.estimator !== defaults.estimator) fields.set("by", state.estimator);
-  const flipped = SWITCHES.flatMap((name, i) => (state[name] === defaults[name] ? [] : [i]));
-  if (flipped.length) fields.set("flip", flipped.join("_"));
+  for (const name of [...Object.keys(RANGES), ...SWITCHES, "estimator"])
+    if (state[name] !== defaults[name]) fields.set(name, state[name]);
   if (key(state.gap) !== key(defaults.gap)) fields.set("gap", key(state.gap));
   const present = new Set(state.points.map(key));
   const original = new Set(defaults.points.map(key));
@@ -46,14 +36,14 @@ export function encodeState(state, defaults) {
 export function decodeState(text, defaults) {
   const fields = new URLSearchParams(text);
   const state = { ...defaults };
-  for (const [field, name] of Object.entries(NUMBERS)) {
-    const value = Number.parseFloat(fields.get(field));
+  for (const [name, range] of Object.entries(RANGES)) {
+    const value = Number.parseFloat(fields.get(name));
     if (!Number.isFinite(value)) continue;
-    state[name] = clamp(name === "hidden_units" ? Math.round(value) : value, RANGES[name]);
+    state[name] = clamp(name === "hidden_units" ? Math.round(value) : value, range);
   }
-  if (ESTIMATORS.includes(fields.get("by"))) state.estimator = fields.get("by");
-  for (const i of new Set(numbers(fields.get("flip"))))
-    if (SWITCHES[i]) state[SWITCHES[i]] = !defaults[SWITCHES[i]];
+  for (const name of SWITCHES)
+    if (["true", "false"].includes(fields.get(name))) state[name] = fields.get(name) === "true";
+  if (ESTIMATORS.includes(fields.get("estimator"))) state.estimator = fields.get("estimator");
   if (fields.has("gap")) {
     const [low, high] = numbers(fields.get("gap")).map((edge) => clamp(edge, X_DOMAIN));
     if (high - low >= SMALLEST_GAP) state.gap = [low, high];
@@ -70,13 +60,13 @@ export function decodeState(text, defaults) {
 }
 
 /**
- * Keep the model's state and the address that begins with #`name` the same; returns a way to stop.
+ * Keep the model's state and the address that begins with #`address_key` the same.
  *
  * The address is changed in place, so that the browser's history has no entry for each move.
  */
-export function shareByAddress(controls, model, name) {
-  const stateOf = () => Object.fromEntries(SETTINGS.map((trait) => [trait, model.get(trait)]));
-  const prefix = `#${name}?`;
+export function shareByAddress(controls, model, address_key) {
+  const stateOf = () => Object.fromEntries(SETTINGS.map((name) => [name, model.get(name)]));
+  const prefix = `#${address_key}?`;
   const defaults = stateOf();
   const read = () => {
     if (location.hash.startsWith(prefix))

@@ -36,7 +36,7 @@ export function createAudit() {
   const mean = new Float64Array(y.length);
   const std = new Float64Array(y.length);
   const curve = x.map(truth);
-  return (network, noiseSigma) => {
+  return (network, noise_std) => {
     const moments = exactMoments(network, x);
     for (let n = 0; n < y.length; n++) {
       mean[n] = moments.mean[Math.floor(n / OBSERVATIONS)];
@@ -44,12 +44,12 @@ export function createAudit() {
     }
     const outsiders = [];
     for (let n = 0; n < y.length; n++)
-      if (Math.abs(y[n] - mean[n]) > 3 * Math.hypot(std[n], noiseSigma))
+      if (Math.abs(y[n] - mean[n]) > 3 * Math.hypot(std[n], noise_std))
         outsiders.push({ x: x[Math.floor(n / OBSERVATIONS)], y: y[n] });
     return {
-      total: auditBand(y, { mean, std }, { noiseSigma, k: 3 }),
-      epistemic: auditBand(y, { mean, std }, { noiseSigma: 0, k: 3 }),
-      curve: auditBand(curve, moments, { noiseSigma: 0, k: 3 }),
+      total: auditBand(y, { mean, std }, { noise_std, k: 3 }),
+      epistemic: auditBand(y, { mean, std }, { noise_std: 0, k: 3 }),
+      curve: auditBand(curve, moments, { noise_std: 0, k: 3 }),
       outsiders,
     };
   };

@@ -86,7 +86,7 @@ export class BandPlot {
   }
 
   /**
-   * Show `content`: the network's { mean, std } on the grid and its noiseSigma; `show`, what of its
+   * Show `content`: the network's { mean, std } on the grid and its noise_std; `show`, what of its
    * epistemic and total band, functions and truth is wanted; the drawn functions; and by the name
    * of an overlay { mean, std }. The outsiders stay as `showOutsiders` left them.
    */
@@ -103,14 +103,14 @@ export class BandPlot {
 
   #draw() {
     if (!this.#content) return;
-    const { mean, std, noiseSigma, show, functions, overlays } = this.#content;
+    const { mean, std, noise_std, show, functions, overlays } = this.#content;
     const { plot, paths } = this;
     const put = (node, d) => setAttributes(node, { d: d || null });
     const area = ({ low, high }) => areaPath(plot, GRID, low, high);
     const epistemic = show.epistemic ? area(around({ mean, std }, 3)) : "";
     put(paths.epistemic, epistemic);
     // With the epistemic band as a hole (by the rule evenodd), so that the colours don't mix.
-    put(paths.total, show.total && area(around({ mean, std }, 3, noiseSigma)) + epistemic);
+    put(paths.total, show.total && area(around({ mean, std }, 3, noise_std)) + epistemic);
     put(paths.functions, functions.map((values) => linePath(plot, GRID, values)).join(""));
     put(paths.truth, show.truth && linePath(plot, GRID, GRID.map(truth)));
     put(paths.mean, linePath(plot, GRID, mean));

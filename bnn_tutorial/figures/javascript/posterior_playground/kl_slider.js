@@ -19,7 +19,7 @@ function effect(weight) {
 /**
  * Return the slider and its marks as one node.
  *
- * @param {function} problem returns { numData, numParameters, noiseSigma } as they are now
+ * @param {function} problem returns { numData, numParameters, noise_std } as they are now
  * @param {string[]} names of traits whose change may move the marks
  */
 export function klSlider(controls, model, problem, names) {

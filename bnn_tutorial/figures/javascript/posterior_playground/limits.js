@@ -2,13 +2,13 @@
 // that a stranger may have written. posterior_playground.py has the same bounds; a test compares.
 
 export const RANGES = {
-  prior_sigma: [0.1, 10],
+  prior_std: [0.1, 10],
   kl_weight: [1e-4, 100],
-  noise_sigma: [0.05, 5],
+  noise_std: [0.05, 5],
   hidden_units: [1, 200],
 };
 
-/** The traits that switch something on or off in the picture; an address counts them. */
+/** The traits that switch something on or off in the picture. */
 export const SWITCHES = [
   "show_epistemic",
   "show_total",

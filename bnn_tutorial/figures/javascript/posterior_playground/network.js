@@ -5,8 +5,8 @@
 // one vector: the means of the first layer's H weights and H biases, those of the second layer's H
 // weights and its bias, then all rhos in the same order.
 //
-// `data` is { x, y }, two arrays of N numbers. `settings` are { priorSigma, klWeight, noiseSigma }:
-// the prior N(0, priorSigma²) of every weight and bias, the KL's weight λ, and the noise s in the
+// `data` is { x, y }, two arrays of N numbers. `settings` are { prior_std, kl_weight, noise_std }:
+// the prior N(0, prior_std²) of every weight and bias, the KL's weight λ, and the noise s in the
 // units of y. The loss is the expected negative log-likelihood per datum + λ KL / N, in nats.
 
 import {
@@ -24,12 +24,12 @@ import { meanNll, pointOutputs, startWeights, weightCount } from "./point_networ
 const SMALLEST_NORMAL = 2 ** -1022;
 
 /** Return a network whose means start as torch.nn draws its weights, every width at `initStd`. */
-export function createNetwork({ hidden, seed, initStd }) {
-  const size = weightCount(hidden);
+export function createNetwork({ hidden_units, seed, initStd }) {
+  const size = weightCount(hidden_units);
   const parameters = new Float64Array(2 * size);
   const gradient = new Float64Array(2 * size);
   const network = {
-    hidden,
+    hidden_units,
     size,
     parameters,
     mean: parameters.subarray(0, size),
@@ -40,16 +40,16 @@ export function createNetwork({ hidden, seed, initStd }) {
     rhoGradient: gradient.subarray(size),
     std: new Float64Array(size),
     units: {
-      std: new Float64Array(hidden), // of the pre-activations
-      on: new Float64Array(hidden),
-      off: new Float64Array(hidden),
-      density: new Float64Array(hidden),
-      mean: new Float64Array(hidden), // of the activations
-      variance: new Float64Array(hidden),
+      std: new Float64Array(hidden_units), // of the pre-activations
+      on: new Float64Array(hidden_units),
+      off: new Float64Array(hidden_units),
+      density: new Float64Array(hidden_units),
+      mean: new Float64Array(hidden_units), // of the activations
+      variance: new Float64Array(hidden_units),
     },
     output: new Float64Array(2), // its mean and variance
   };
-  network.mean.set(startWeights(hidden, randomUniform(seed)));
+  network.mean.set(startWeights(hidden_units, randomUniform(seed)));
   network.rho.fill(inverseSoftplus(initStd));
   return network;
 }
@@ -69,13 +69,13 @@ export function updateStds({ rho, std, size }) {
  *
  * Products with independent weights N(μ, σ²) add (μ² + σ²) Var[h] + σ² E[h]² to the variance.
  */
-function propagate({ hidden, mean, std, units, output }, x) {
-  const outputBias = 3 * hidden;
+function propagate({ hidden_units, mean, std, units, output }, x) {
+  const outputBias = 3 * hidden_units;
   let outputMean = mean[outputBias];
   let outputVariance = std[outputBias] ** 2;
-  for (let j = 0; j < hidden; j++) {
-    const m = mean[j] * x + mean[hidden + j];
-    const v = Math.max((std[j] * x) ** 2 + std[hidden + j] ** 2, SMALLEST_NORMAL);
+  for (let j = 0; j < hidden_units; j++) {
+    const m = mean[j] * x + mean[hidden_units + j];
+    const v = Math.max((std[j] * x) ** 2 + std[hidden_units + j] ** 2, SMALLEST_NORMAL);
     const unitStd = Math.sqrt(v);
     // Beyond 9 standard deviations a unit is on or off to the last digit of a double.
     const z = m / Math.max(unitStd, Math.abs(m) / 9);
@@ -87,8 +87,8 @@ function propagate({ hidden, mean, std, units, output }, x) {
     const unitMean = m * on + unitStd * density;
     const unitVariance =
       v * (on + z * z * on * off + z * density * (off - on) - density * density);
-    const weight = mean[2 * hidden + j];
-    const weightVariance = std[2 * hidden + j] ** 2;
+    const weight = mean[2 * hidden_units + j];
+    const weightVariance = std[2 * hidden_units + j] ** 2;
     outputMean += weight * unitMean;
     outputVariance +=
       (weight * weight + weightVariance) * unitVariance + weightVariance * unitMean * unitMean;
@@ -110,16 +110,16 @@ function propagate({ hidden, mean, std, units, output }, x) {
  * ∂E[h²]/∂v = on, as an expectation's slope in v is half that of its second derivative.
  */
 function backpropagate(network, x, meanSlope, varianceSlope) {
-  const { hidden, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
-  for (let j = 0; j < hidden; j++) {
-    const weight = mean[2 * hidden + j];
-    const weightStd = std[2 * hidden + j];
+  const { hidden_units, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
+  for (let j = 0; j < hidden_units; j++) {
+    const weight = mean[2 * hidden_units + j];
+    const weightStd = std[2 * hidden_units + j];
     const unitMean = units.mean[j];
     const unitVariance = units.variance[j];
     const on = units.on[j];
-    meanGradient[2 * hidden + j] +=
+    meanGradient[2 * hidden_units + j] +=
       meanSlope * unitMean + 2 * varianceSlope * weight * unitVariance;
-    stdGradient[2 * hidden + j] +=
+    stdGradient[2 * hidden_units + j] +=
       2 * varianceSlope * weightStd * (unitVariance + unitMean * unitMean);
 
     const unitMeanSlope = meanSlope * weight + 2 * varianceSlope * weightStd ** 2 * unitMean;
@@ -129,12 +129,12 @@ function backpropagate(network, x, meanSlope, varianceSlope) {
     const vSlope =
       unitMeanSlope * meanByVariance + unitVarianceSlope * (on - 2 * unitMean * meanByVariance);
     meanGradient[j] += mSlope * x;
-    meanGradient[hidden + j] += mSlope;
+    meanGradient[hidden_units + j] += mSlope;
     stdGradient[j] += 2 * vSlope * std[j] * x * x;
-    stdGradient[hidden + j] += 2 * vSlope * std[hidden + j];
+    stdGradient[hidden_units + j] += 2 * vSlope * std[hidden_units + j];
   }
-  meanGradient[3 * hidden] += meanSlope;
-  stdGradient[3 * hidden] += 2 * varianceSlope * std[3 * hidden];
+  meanGradient[3 * hidden_units] += meanSlope;
+  stdGradient[3 * hidden_units] += 2 * varianceSlope * std[3 * hidden_units];
 }
 
 /**
@@ -144,11 +144,11 @@ function backpropagate(network, x, meanSlope, varianceSlope) {
  * loss, `kl` the divergence itself in nats, and `gradient` is overwritten by the network's next
  * loss. Without data N counts as 1.
  */
-export function withDivergence(network, numData, { priorSigma, klWeight }, fit) {
+export function withDivergence(network, numData, { prior_std, kl_weight }, fit) {
   const { size, mean, rho, std, gradient, meanGradient, rhoGradient } = network;
-  const scale = klWeight / Math.max(numData, 1);
-  const precision = 1 / (priorSigma * priorSigma);
-  let kl = size * (Math.log(priorSigma) - 0.5);
+  const scale = kl_weight / Math.max(numData, 1);
+  const precision = 1 / (prior_std * prior_std);
+  let kl = size * (Math.log(prior_std) - 0.5);
   for (let i = 0; i < size; i++) {
     kl += 0.5 * precision * (std[i] * std[i] + mean[i] * mean[i]) - Math.log(std[i]);
     meanGradient[i] += scale * precision * mean[i];
@@ -166,7 +166,7 @@ export function withDivergence(network, numData, { priorSigma, klWeight }, fit) 
  */
 export function exactLoss(network, { x, y }, settings) {
   const { output } = network;
-  const noiseVariance = settings.noiseSigma ** 2;
+  const noiseVariance = settings.noise_std ** 2;
   const varianceSlope = 0.5 / (noiseVariance * x.length);
   let squares = 0;
   updateStds(network);
@@ -214,9 +214,9 @@ export function drawFunctions(network, x, { count, seed }) {
  *
  * Returns { outside, total, share, nominal }; `nominal` is the share a Gaussian leaves outside.
  */
-export function auditBand(y, { mean, std }, { noiseSigma, k }) {
+export function auditBand(y, { mean, std }, { noise_std, k }) {
   let outside = 0;
   for (let n = 0; n < y.length; n++)
-    if (Math.abs(y[n] - mean[n]) > k * Math.hypot(std[n], noiseSigma)) outside += 1;
+    if (Math.abs(y[n] - mean[n]) > k * Math.hypot(std[n], noise_std)) outside += 1;
   return { outside, total: y.length, share: outside / y.length, nominal: 2 * normalCdf(-k) };
 }

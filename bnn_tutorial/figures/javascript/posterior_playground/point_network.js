@@ -4,26 +4,26 @@
 
 const hiddenCount = (weights) => (weights.length - 1) / 3;
 
-/** Return how many weights and biases a network with `hidden` units has. */
-export const weightCount = (hidden) => 3 * hidden + 1;
+/** Return how many weights and biases a network with so many hidden units has. */
+export const weightCount = (hidden_units) => 3 * hidden_units + 1;
 
 /** Return weights as torch.nn.Linear draws them: uniform within 1 / √(inputs of the layer). */
-export function startWeights(hidden, uniform) {
-  return Float64Array.from({ length: weightCount(hidden) }, (_, i) => {
-    const bound = i < 2 * hidden ? 1 : 1 / Math.sqrt(hidden);
+export function startWeights(hidden_units, uniform) {
+  return Float64Array.from({ length: weightCount(hidden_units) }, (_, i) => {
+    const bound = i < 2 * hidden_units ? 1 : 1 / Math.sqrt(hidden_units);
     return bound * (2 * uniform() - 1);
   });
 }
 
 /** Return the outputs at `x`; `scales`, if given, multiply the H hidden units. */
 export function pointOutputs(weights, x, scales = null) {
-  const hidden = hiddenCount(weights);
+  const hidden_units = hiddenCount(weights);
   const outputs = new Float64Array(x.length);
   for (let n = 0; n < x.length; n++) {
-    let output = weights[3 * hidden];
-    for (let j = 0; j < hidden; j++) {
-      const unit = Math.max(weights[j] * x[n] + weights[hidden + j], 0);
-      output += weights[2 * hidden + j] * (scales ? scales[j] * unit : unit);
+    let output = weights[3 * hidden_units];
+    for (let j = 0; j < hidden_units; j++) {
+      const unit = Math.max(weights[j] * x[n] + weights[hidden_units + j], 0);
+      output += weights[2 * hidden_units + j] * (scales ? scales[j] * unit : unit);
     }
     outputs[n] = output;
   }
@@ -41,29 +41,30 @@ export function meanNll(squares, numData, noiseVariance) {
  *
  * `scales`, if given, multiply each datum's hidden units: N times H factors, datum by datum.
  */
-export function pointFit(weights, { x, y }, noiseSigma, gradient, scales = null) {
-  const hidden = hiddenCount(weights);
-  const noiseVariance = noiseSigma ** 2;
+export function pointFit(weights, { x, y }, noise_std, gradient, scales = null) {
+  const hidden_units = hiddenCount(weights);
+  const noiseVariance = noise_std ** 2;
   let squares = 0;
   gradient.fill(0);
   for (let n = 0; n < x.length; n++) {
-    let error = weights[3 * hidden] - y[n];
-    for (let j = 0; j < hidden; j++) {
-      const unit = Math.max(weights[j] * x[n] + weights[hidden + j], 0);
-      error += weights[2 * hidden + j] * (scales ? scales[n * hidden + j] * unit : unit);
+    let error = weights[3 * hidden_units] - y[n];
+    for (let j = 0; j < hidden_units; j++) {
+      const unit = Math.max(weights[j] * x[n] + weights[hidden_units + j], 0);
+      const scaled = scales ? scales[n * hidden_units + j] * unit : unit;
+      error += weights[2 * hidden_units + j] * scaled;
     }
     squares += error * error;
     const slope = error / (noiseVariance * x.length);
-    for (let j = 0; j < hidden; j++) {
-      const unit = weights[j] * x[n] + weights[hidden + j];
+    for (let j = 0; j < hidden_units; j++) {
+      const unit = weights[j] * x[n] + weights[hidden_units + j];
       if (unit <= 0) continue;
-      const scaled = scales ? slope * scales[n * hidden + j] : slope;
-      const unitSlope = scaled * weights[2 * hidden + j];
+      const scaled = scales ? slope * scales[n * hidden_units + j] : slope;
+      const unitSlope = scaled * weights[2 * hidden_units + j];
       gradient[j] += unitSlope * x[n];
-      gradient[hidden + j] += unitSlope;
-      gradient[2 * hidden + j] += scaled * unit;
+      gradient[hidden_units + j] += unitSlope;
+      gradient[2 * hidden_units + j] += scaled * unit;
     }
-    gradient[3 * hidden] += slope;
+    gradient[3 * hidden_units] += slope;
   }
   return meanNll(squares, x.length, noiseVariance);
 }

@@ -11,12 +11,12 @@ import { adamStep, createAdam } from "./training.js";
  *
  * Exact at every width; see `bnn_tutorial.relu_network_kernel` (Cho and Saul, 2009).
  */
-export function reluKernel(x1, x2, { hidden, priorSigma }) {
+export function reluKernel(x1, x2, { hidden_units, prior_std }) {
   const norms = Math.hypot(1, x1) * Math.hypot(1, x2);
   // The angle between (1, x1) and (1, x2), from its tangent: near 0 a cosine would lose digits.
   const angle = Math.abs(Math.atan2(x2 - x1, 1 + x1 * x2));
   const share = (Math.sin(angle) + (Math.PI - angle) * Math.cos(angle)) / (2 * Math.PI);
-  return priorSigma ** 2 + hidden * priorSigma ** 4 * norms * share;
+  return prior_std ** 2 + hidden_units * prior_std ** 4 * norms * share;
 }
 
 /**
@@ -26,13 +26,13 @@ export function reluKernel(x1, x2, { hidden, priorSigma }) {
  * output weights shrinks, so that the covariance stays (Neal, 1996).
  *
  * mean = k* (K + s²I)⁻¹ y and std² = k** - k* (K + s²I)⁻¹ k*, by Cholesky (Rasmussen and Williams,
- * 2006, algorithm 2.1). `settings` are { hidden, priorSigma, noiseSigma }.
+ * 2006, algorithm 2.1). `settings` are { hidden_units, prior_std, noise_std }.
  */
 export function gaussianProcess({ x, y }, xNew, settings) {
   const size = x.length;
   const factor = Array.from(x, (of, row) => {
     const values = Float64Array.from(x.slice(0, row + 1), (at) => reluKernel(of, at, settings));
-    values[row] += settings.noiseSigma ** 2;
+    values[row] += settings.noise_std ** 2;
     return values;
   });
   for (let row = 0; row < size; row++)
@@ -77,10 +77,10 @@ function momentsOf(functions, size) {
 }
 
 /** A point network with its own Adam. */
-const createMember = (hidden, uniform) => ({
-  weights: startWeights(hidden, uniform),
-  gradient: new Float64Array(weightCount(hidden)),
-  adam: createAdam(weightCount(hidden)),
+const createMember = (hidden_units, uniform) => ({
+  weights: startWeights(hidden_units, uniform),
+  gradient: new Float64Array(weightCount(hidden_units)),
+  adam: createAdam(weightCount(hidden_units)),
 });
 
 /**
@@ -89,16 +89,16 @@ const createMember = (hidden, uniform) => ({
  * With λ = 1 this is -log p(w, data) / N up to a constant, so the weight decay is the prior's.
  */
 function memberStep({ weights, gradient, adam }, data, settings, learningRate, scales) {
-  pointFit(weights, data, settings.noiseSigma, gradient, scales);
-  const decay = settings.klWeight / (Math.max(data.x.length, 1) * settings.priorSigma ** 2);
+  pointFit(weights, data, settings.noise_std, gradient, scales);
+  const decay = settings.kl_weight / (Math.max(data.x.length, 1) * settings.prior_std ** 2);
   for (let i = 0; i < weights.length; i++) gradient[i] += decay * weights[i];
   adamStep(adam, weights, gradient, learningRate);
 }
 
 /** Return an ensemble of point networks from different starts (Lakshminarayanan et al., 2017). */
-export function createEnsemble({ hidden, members, seed }) {
+export function createEnsemble({ hidden_units, members, seed }) {
   const uniform = randomUniform(seed);
-  return Array.from({ length: members }, () => createMember(hidden, uniform));
+  return Array.from({ length: members }, () => createMember(hidden_units, uniform));
 }
 
 /** Take one step with every member. */
@@ -111,9 +111,9 @@ export const ensembleMoments = (ensemble, x) =>
   momentsOf(ensemble.map(({ weights }) => pointOutputs(weights, x)), x.length);
 
 /** Return a network whose hidden units are dropped with probability `rate`. */
-export function createDropout({ hidden, rate, seed }) {
+export function createDropout({ hidden_units, rate, seed }) {
   const uniform = randomUniform(seed);
-  return { ...createMember(hidden, uniform), hidden, rate, uniform };
+  return { ...createMember(hidden_units, uniform), hidden_units, rate, uniform };
 }
 
 /** Return factors of hidden units: 0 for the dropped ones, 1 / (1 - rate) for the others. */
@@ -122,8 +122,8 @@ const dropped = (count, rate, uniform) =>
 
 /** Take one step in which every datum drops its own units. */
 export function dropoutStep(dropout, data, settings, learningRate) {
-  const { hidden, rate, uniform } = dropout;
-  const scales = dropped(data.x.length * hidden, rate, uniform);
+  const { hidden_units, rate, uniform } = dropout;
+  const scales = dropped(data.x.length * hidden_units, rate, uniform);
   memberStep(dropout, data, settings, learningRate, scales);
 }
 
@@ -133,9 +133,9 @@ export function dropoutStep(dropout, data, settings, learningRate) {
  * A pass drops the same units at all inputs and so is one function (Gal and Ghahramani, 2016). The
  * same seed drops the same units.
  */
-export function dropoutMoments({ weights, hidden, rate }, x, { count, seed }) {
+export function dropoutMoments({ weights, hidden_units, rate }, x, { count, seed }) {
   const uniform = randomUniform(seed);
   const passes = Array.from({ length: count }, () =>
-    pointOutputs(weights, x, dropped(hidden, rate, uniform)));
+    pointOutputs(weights, x, dropped(hidden_units, rate, uniform)));
   return momentsOf(passes, x.length);
 }

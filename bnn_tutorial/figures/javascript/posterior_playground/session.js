@@ -48,14 +48,14 @@ class Learner {
 }
 
 export class Session {
-  /** `problem()` returns { data, settings, estimator, overlays } as they are now. */
+  /** `problem()` returns data, settings, estimator and the overlays' switches as they are now. */
   constructor(problem, seed) {
     const { settings } = problem();
-    const { hidden } = settings;
+    const { hidden_units } = settings;
     this.problem = problem;
-    this.network = createNetwork({ hidden, seed, initStd: INITIAL_STD });
-    this.ensemble = createEnsemble({ hidden, members: MEMBERS, seed });
-    this.dropout = createDropout({ hidden, rate: DROPOUT_RATE, seed });
+    this.network = createNetwork({ hidden_units, seed, initStd: INITIAL_STD });
+    this.ensemble = createEnsemble({ hidden_units, members: MEMBERS, seed });
+    this.dropout = createDropout({ hidden_units, rate: DROPOUT_RATE, seed });
     this.adam = createAdam(this.network.parameters.length);
     this.normal = randomNormal(seed);
     this.history = [];
@@ -115,11 +115,11 @@ export class Session {
   }
 
   #active() {
-    const { overlays } = this.problem();
+    const { show_dropout, show_ensemble } = this.problem();
     const { network, ensemble, dropout } = this.learners;
     const shown = [network];
-    if (overlays.ensemble) shown.push(ensemble);
-    if (overlays.dropout) shown.push(dropout);
+    if (show_ensemble) shown.push(ensemble);
+    if (show_dropout) shown.push(dropout);
     return shown;
   }
 

@@ -34,19 +34,19 @@ export function networkSettings(controls, model) {
   const problem = () => ({
     numData: outsideGap(model.get("points"), model.get("gap")).length,
     numParameters: 3 * model.get("hidden_units") + 1,
-    noiseSigma: model.get("noise_sigma"),
+    noise_std: model.get("noise_std"),
   });
   const slider = (name, label, logarithmic) => {
     const [min, max] = RANGES[name];
     return controls.slider({ name, label, min, max, logarithmic });
   };
   return [
-    klSlider(controls, model, problem, ["points", "gap", "hidden_units", "noise_sigma"]),
+    klSlider(controls, model, problem, ["points", "gap", "hidden_units", "noise_std"]),
     html(
       "div",
       { class: "controls" },
-      slider("prior_sigma", "Prior σ of every weight", true),
-      slider("noise_sigma", "Noise s of the likelihood", true),
+      slider("prior_std", "Prior σ of every weight", true),
+      slider("noise_std", "Noise s of the likelihood", true),
       slider("hidden_units", "Hidden units H", false),
     ),
   ];

@@ -20,7 +20,7 @@ export function estimatedLoss(network, data, settings, { estimator, normal }) {
 }
 
 /** Set the gradient of one draw of the weights, w = μ + σε, and return its fit. */
-function weightFit(network, data, { noiseSigma }, normal) {
+function weightFit(network, data, { noise_std }, normal) {
   const { size, mean, std, meanGradient, rhoGradient: stdGradient } = network;
   // ε waits where the gradient in σ, its product with that in w, will be.
   const weights = new Float64Array(size);
@@ -28,29 +28,29 @@ function weightFit(network, data, { noiseSigma }, normal) {
     stdGradient[i] = normal();
     weights[i] = mean[i] + std[i] * stdGradient[i];
   }
-  const fit = pointFit(weights, data, noiseSigma, meanGradient);
+  const fit = pointFit(weights, data, noise_std, meanGradient);
   for (let i = 0; i < size; i++) stdGradient[i] *= meanGradient[i];
   return fit;
 }
 
 /** Set the gradient of one draw of both layers' pre-activations at each datum, return its fit. */
-function localFit(network, { x, y }, { noiseSigma }, normal) {
-  const { hidden, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
-  const noiseVariance = noiseSigma ** 2;
+function localFit(network, { x, y }, { noise_std }, normal) {
+  const { hidden_units, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
+  const noiseVariance = noise_std ** 2;
   let squares = 0;
   network.gradient.fill(0);
   for (let n = 0; n < x.length; n++) {
-    let outputMean = mean[3 * hidden];
-    let outputVariance = std[3 * hidden] ** 2;
-    for (let j = 0; j < hidden; j++) {
-      const unitStd = Math.sqrt((std[j] * x[n]) ** 2 + std[hidden + j] ** 2);
+    let outputMean = mean[3 * hidden_units];
+    let outputVariance = std[3 * hidden_units] ** 2;
+    for (let j = 0; j < hidden_units; j++) {
+      const unitStd = Math.sqrt((std[j] * x[n]) ** 2 + std[hidden_units + j] ** 2);
       const epsilon = normal();
-      const unit = Math.max(mean[j] * x[n] + mean[hidden + j] + unitStd * epsilon, 0);
+      const unit = Math.max(mean[j] * x[n] + mean[hidden_units + j] + unitStd * epsilon, 0);
       // What the way back needs: the draw, and ∂a/∂v = ε / (2√v).
       units.mean[j] = unit;
       units.density[j] = epsilon / (2 * unitStd);
-      outputMean += mean[2 * hidden + j] * unit;
-      outputVariance += (std[2 * hidden + j] * unit) ** 2;
+      outputMean += mean[2 * hidden_units + j] * unit;
+      outputVariance += (std[2 * hidden_units + j] * unit) ** 2;
     }
     const outputStd = Math.sqrt(outputVariance);
     const epsilon = normal();
@@ -58,22 +58,22 @@ function localFit(network, { x, y }, { noiseSigma }, normal) {
     squares += error * error;
     const meanSlope = error / (noiseVariance * x.length);
     const varianceSlope = (meanSlope * epsilon) / (2 * outputStd);
-    for (let j = 0; j < hidden; j++) {
+    for (let j = 0; j < hidden_units; j++) {
       const unit = units.mean[j];
       if (unit === 0) continue;
-      const weight = mean[2 * hidden + j];
-      const weightStd = std[2 * hidden + j];
-      meanGradient[2 * hidden + j] += meanSlope * unit;
-      stdGradient[2 * hidden + j] += 2 * varianceSlope * weightStd * unit * unit;
+      const weight = mean[2 * hidden_units + j];
+      const weightStd = std[2 * hidden_units + j];
+      meanGradient[2 * hidden_units + j] += meanSlope * unit;
+      stdGradient[2 * hidden_units + j] += 2 * varianceSlope * weightStd * unit * unit;
       const mSlope = meanSlope * weight + 2 * varianceSlope * weightStd * weightStd * unit;
       const vSlope = mSlope * units.density[j];
       meanGradient[j] += mSlope * x[n];
-      meanGradient[hidden + j] += mSlope;
+      meanGradient[hidden_units + j] += mSlope;
       stdGradient[j] += 2 * vSlope * std[j] * x[n] * x[n];
-      stdGradient[hidden + j] += 2 * vSlope * std[hidden + j];
+      stdGradient[hidden_units + j] += 2 * vSlope * std[hidden_units + j];
     }
-    meanGradient[3 * hidden] += meanSlope;
-    stdGradient[3 * hidden] += 2 * varianceSlope * std[3 * hidden];
+    meanGradient[3 * hidden_units] += meanSlope;
+    stdGradient[3 * hidden_units] += 2 * varianceSlope * std[3 * hidden_units];
   }
   return meanNll(squares, x.length, noiseVariance);
 }
