@@ -4,6 +4,7 @@ import json
 import math
 import re
 from itertools import pairwise
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -702,6 +703,18 @@ def test_a_link_brings_the_same_state(addressed):
     assert trait(copy, "show_dropout") is False
 
 
+def test_a_point_moved_onto_another_is_in_the_link(addressed):
+    page = addressed("", quiet())
+    point = page.get_by_role("slider", name="Data point 7 of 13")
+    for key in ("ArrowUp", *["ArrowRight"] * 5):
+        point.press(key)
+    points = trait(page, "points")
+    assert points == [*LINE[:6], LINE[7], *LINE[7:]]
+    page.get_by_role("button", name="Copy a link").click()
+    copy = addressed(f"#{page.url.partition('#')[2]}", quiet())
+    assert trait(copy, "points") == points
+
+
 def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
     page = addressed("#playground?prior_std=7&gap=-1_1&show_truth=true", quiet())
     assert trait(page, "prior_std") == 7
@@ -717,8 +730,8 @@ def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
 def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
     nonsense = (
         "#playground?prior_std=1e99&kl_weight=-5&noise_std=NaN&hidden_units=7.6&estimator=magic"
-        "&gap=2_1&show_total=0&show_truth=maybe&drop=-1_x_1e9&add=99_-99_NaN_1_5&__proto__=1&%ff=%"
-        "&kl_weight=<img src=x onerror=alert(1)>"
+        "&gap=2_1&show_total=0&show_truth=maybe&points=2-1e9_11-99_x_-1_99*-99_NaN*1_5_1-0"
+        "&__proto__=1&%ff=%&kl_weight=<img src=x onerror=alert(1)>"
     )
     page = addressed(nonsense, quiet())
     figure = quiet()
@@ -728,11 +741,13 @@ def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
     assert (figure.hidden_units, figure.estimator) == (8, "exact")
     switches = [trait(page, name) for name in ("show_total", "show_truth")]
     assert (trait(page, "gap"), switches) == ([], [True, False])
-    assert trait(page, "points") == [*LINE, [3, -20]]
+    assert trait(page, "points") == [*LINE[11:], [3, -20], LINE[5]]
     page.get_by_role("button", name="100 steps").click()
     assert math.isfinite(trait(page, "loss"))
-    many = addressed("#playground?add=" + "_".join(["1"] * 5000), quiet())
+    many = addressed("#playground?points=" + "_".join(["0-12", "1*1"] * 5000), quiet())
     assert len(trait(many, "points")) == 300
+    nothing = addressed("#playground?points=all", quiet())
+    assert trait(nothing, "points") == LINE
 
 
 def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
@@ -747,6 +762,55 @@ def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
     page.get_by_label("Prior σ").nth(0).press("ArrowRight")
     pass_time(page, 400)
     assert page.evaluate("location.hash").startswith("#playground?prior_std=")
+
+
+TWICE = [[-1.0, 2.0], [0.0, 0.5], [0.0, 0.5], [1.0, -2.0]]
+FIRST, SECOND, THIRD, LAST = TWICE
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [FIRST, SECOND, LAST],
+        [SECOND, SECOND, THIRD, LAST],
+        [LAST, SECOND, THIRD, LAST],
+        [*TWICE, LAST, LAST],
+        [[2.5, 5.0], *TWICE, [2.5, 5.0]],
+        [FIRST, [2.5, 5.0], THIRD, LAST],
+        [LAST, THIRD, SECOND, FIRST],
+        [[2.5, -5.0]] * 300,
+    ],
+)
+def test_a_link_keeps_every_point_in_its_place(module, points):
+    defaults = PosteriorPlayground(points=TWICE).settings()
+    decoded = module("posterior_playground").evaluate(
+        """([points, defaults]) => {
+          const text = module.encodeState({ ...defaults, points }, defaults);
+          return module.decodeState(text, defaults).points;
+        }""",
+        [points, defaults],
+    )
+    assert decoded == points
+
+
+def test_a_link_names_the_settings_as_python_does(module):
+    defaults = PosteriorPlayground().settings()
+    other = defaults | {
+        "prior_std": 1.0,
+        "kl_weight": 2.0,
+        "noise_std": 1.0,
+        "hidden_units": 5,
+        "estimator": "local",
+        "points": [],
+        "gap": [0.0, 1.0],
+    }
+    other |= {name: not value for name, value in defaults.items() if name.startswith("show_")}
+    encode = "([state, defaults]) => module.encodeState(state, defaults)"
+    text = module("posterior_playground").evaluate(encode, [other, defaults])
+    changed = {name for name, value in other.items() if value != defaults[name]}
+    assert set(parse_qs(text, keep_blank_values=True)) == changed
+    assert defaults.keys() - changed == {*RESULTS, "outside_epistemic", "running", "address_key"}
 
 
 def test_an_encoded_state_is_decoded_to_itself(module):

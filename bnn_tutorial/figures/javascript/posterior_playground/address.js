@@ -14,21 +14,54 @@ import {
 } from "./limits.js";
 import { ESTIMATORS } from "./training.js";
 
-const numbers = (text) => (text ? text.split("_").map(Number) : []);
-const key = (point) => point.join("_");
+const isSame = (one, other) => one[0] === other?.[0] && one[1] === other?.[1];
+
+/**
+ * Write points in their order: a run of the `original` ones by the numbers of its ends, any other
+ * by its coordinates, as in 0-5_0.25*-3_7-59.
+ */
+function pointsText(points, original) {
+  const parts = [];
+  for (let i = 0; i < points.length; ) {
+    const first = original.findIndex((point) => isSame(point, points[i]));
+    let length = 1;
+    if (first === -1) parts.push(points[i].join("*"));
+    else {
+      while (i + length < points.length && isSame(points[i + length], original[first + length]))
+        length += 1;
+      parts.push(length === 1 ? first : `${first}-${first + length - 1}`);
+    }
+    i += length;
+  }
+  return parts.join("_");
+}
+
+/** Return the points that `text` describes, without what makes no sense. */
+function pointsFrom(text, original) {
+  const points = [];
+  for (const part of text.split("_")) {
+    const run = /^(\d+)(?:-(\d+))?$/.exec(part);
+    const [x, y] = part.split("*").map(Number);
+    if (run) points.push(...original.slice(Number(run[1]), Number(run[2] ?? run[1]) + 1));
+    else if (Number.isFinite(x) && Number.isFinite(y)) points.push(pointAt(x, y));
+    if (points.length >= MOST_POINTS) break;
+  }
+  return points.slice(0, MOST_POINTS);
+}
+
+/** Write a setting for an address. */
+function valueText(name, value, defaults) {
+  if (name === "points") return pointsText(value, defaults.points);
+  return name === "gap" ? value.join("_") : String(value);
+}
 
 /** Return the part of `state` that differs from `defaults`, as text for an address. */
 export function encodeState(state, defaults) {
   const fields = new URLSearchParams();
-  for (const name of [...Object.keys(RANGES), ...SWITCHES, "estimator"])
-    if (state[name] !== defaults[name]) fields.set(name, state[name]);
-  if (key(state.gap) !== key(defaults.gap)) fields.set("gap", key(state.gap));
-  const present = new Set(state.points.map(key));
-  const original = new Set(defaults.points.map(key));
-  const dropped = defaults.points.flatMap((point, i) => (present.has(key(point)) ? [] : [i]));
-  if (dropped.length) fields.set("drop", dropped.join("_"));
-  const added = state.points.filter((point) => !original.has(key(point)));
-  if (added.length) fields.set("add", added.map(key).join("_"));
+  for (const name of SETTINGS) {
+    const text = valueText(name, state[name], defaults);
+    if (text !== valueText(name, defaults[name], defaults)) fields.set(name, text);
+  }
   return fields.toString();
 }
 
@@ -45,17 +78,15 @@ export function decodeState(text, defaults) {
     if (["true", "false"].includes(fields.get(name))) state[name] = fields.get(name) === "true";
   if (ESTIMATORS.includes(fields.get("estimator"))) state.estimator = fields.get("estimator");
   if (fields.has("gap")) {
-    const [low, high] = numbers(fields.get("gap")).map((edge) => clamp(edge, X_DOMAIN));
+    const edges = fields.get("gap").split("_").map(Number);
+    const [low, high] = edges.map((edge) => clamp(edge, X_DOMAIN));
     if (high - low >= SMALLEST_GAP) state.gap = [low, high];
     else if (fields.get("gap") === "") state.gap = [];
   }
-  const dropped = new Set(numbers(fields.get("drop")));
-  const points = defaults.points.filter((_, i) => !dropped.has(i));
-  const added = numbers(fields.get("add"));
-  for (let i = 0; i + 1 < added.length && points.length < MOST_POINTS; i += 2)
-    if (Number.isFinite(added[i]) && Number.isFinite(added[i + 1]))
-      points.push(pointAt(added[i], added[i + 1]));
-  if (dropped.size || added.length) state.points = points;
+  if (fields.has("points")) {
+    const points = pointsFrom(fields.get("points"), defaults.points);
+    if (points.length || fields.get("points") === "") state.points = points;
+  }
   return state;
 }
 
