@@ -46,9 +46,10 @@ figures: node_modules/installed .venv/installed ## Build the interactive figures
 	npm run --silent figures
 	$(BIN)/python scripts/make_stills.py
 
-lint: .venv/installed ## Check the code and the notebooks with ruff
+lint: .venv/installed node_modules/installed ## Check the code and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	npm run --silent lint
 
 benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for README's table
 	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
@@ -98,7 +99,7 @@ _build/html/index.html:
 
 node_modules/installed: package-lock.json package.json
 	@command -v npm >/dev/null || { echo "== Installing Node.js, in which the figures are built and tested: 100 MB, a minute."; $(INSTALL) nodejs npm; }
-	@echo "== Installing what builds and judges the figures: 15 MB, some seconds."
+	@echo "== Installing what builds, checks and judges the figures: 60 MB, some seconds."
 	@npm ci --no-audit --no-fund --loglevel=error \
 		|| { echo "== It could not be installed. This step needs the network."; exit 1; }
 	@touch $@

@@ -9,6 +9,8 @@ const RECIPE_WEIGHT = 0.01;
  *
  * A program that writes NLL + c KL has λ = c N. With c KL beside a mean squared error, which is
  * 2s² NLL and a constant, λ = c N / (2s²).
+ *
+ * @param {{ numData: number, numParameters: number, noise_std: number }} problem
  */
 export function klConventions({ numData, numParameters, noise_std }) {
   return [

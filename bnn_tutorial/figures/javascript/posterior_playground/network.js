@@ -5,9 +5,9 @@
 // one vector: the means of the first layer's H weights and H biases, those of the second layer's H
 // weights and its bias, then all rhos in the same order.
 //
-// `data` is { x, y }, two arrays of N numbers. `settings` are { prior_std, kl_weight, noise_std }:
-// the prior N(0, prior_std²) of every weight and bias, the KL's weight λ, and the noise s in the
-// units of y. The loss is the expected negative log-likelihood per datum + λ KL / N, in nats.
+// The settings are the prior N(0, prior_std²) of every weight and bias, the KL's weight λ, and the
+// noise s in the units of y. The loss is the expected negative log-likelihood per datum + λ KL / N,
+// in nats.
 
 import {
   inverseSoftplus,
@@ -21,9 +21,21 @@ import {
 } from "../shared/gaussian.js";
 import { meanNll, pointOutputs, startWeights, weightCount } from "./point_network.js";
 
+/** @import { Data } from "./point_network.js" */
+
+/**
+ * @typedef {{ prior_std: number, kl_weight: number, noise_std: number }} Settings
+ * @typedef {ReturnType<typeof createNetwork>} Network
+ * @typedef {{ mean: Float64Array, std: Float64Array }} Moments at each of several inputs
+ */
+
 const SMALLEST_NORMAL = 2 ** -1022;
 
-/** Return a network whose means start as torch.nn draws its weights, every width at `initStd`. */
+/**
+ * Return a network whose means start as torch.nn draws its weights, every width at `initStd`.
+ *
+ * @param {{ hidden_units: number, seed: number, initStd: number }} options
+ */
 export function createNetwork({ hidden_units, seed, initStd }) {
   const size = weightCount(hidden_units);
   const parameters = new Float64Array(2 * size);
@@ -54,7 +66,11 @@ export function createNetwork({ hidden_units, seed, initStd }) {
   return network;
 }
 
-/** Set the standard deviations of all weights from their rhos. */
+/**
+ * Set the standard deviations of all weights from their rhos.
+ *
+ * @param {Network} network
+ */
 export function updateStds({ rho, std, size }) {
   for (let i = 0; i < size; i++) std[i] = softplus(rho[i]);
 }
@@ -68,6 +84,9 @@ export function updateStds({ rho, std, size }) {
  *   E[h] = m on + √v g(z),   Var[h] = v (on + z² on off + z g(z) (off - on) - g(z)²).
  *
  * Products with independent weights N(μ, σ²) add (μ² + σ²) Var[h] + σ² E[h]² to the variance.
+ *
+ * @param {Network} network
+ * @param {number} x
  */
 function propagate({ hidden_units, mean, std, units, output }, x) {
   const outputBias = 3 * hidden_units;
@@ -108,6 +127,11 @@ function propagate({ hidden_units, mean, std, units, output }, x) {
  *
  * With a pre-activation N(m, v): ∂E[h]/∂m = on, ∂E[h]/∂v = g(z) / (2√v), ∂E[h²]/∂m = 2 E[h] and
  * ∂E[h²]/∂v = on, as an expectation's slope in v is half that of its second derivative.
+ *
+ * @param {Network} network
+ * @param {number} x
+ * @param {number} meanSlope
+ * @param {number} varianceSlope
  */
 function backpropagate(network, x, meanSlope, varianceSlope) {
   const { hidden_units, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
@@ -143,6 +167,11 @@ function backpropagate(network, x, meanSlope, varianceSlope) {
  * Returns { loss, fit, complexity, kl, gradient }: complexity = λ KL / N is the KL's part of the
  * loss, `kl` the divergence itself in nats, and `gradient` is overwritten by the network's next
  * loss. Without data N counts as 1.
+ *
+ * @param {Network} network
+ * @param {number} numData
+ * @param {Settings} settings
+ * @param {number} fit
  */
 export function withDivergence(network, numData, { prior_std, kl_weight }, fit) {
   const { size, mean, rho, std, gradient, meanGradient, rhoGradient } = network;
@@ -163,6 +192,10 @@ export function withDivergence(network, numData, { prior_std, kl_weight }, fit) 
  *
  * The fit is the mean over the data of E[-log p(y | x, w)] =
  * log(2πs²) / 2 + ((y - E[f])² + Var[f]) / (2s²).
+ *
+ * @param {Network} network
+ * @param {Data} data
+ * @param {Settings} settings
  */
 export function exactLoss(network, { x, y }, settings) {
   const { output } = network;
@@ -180,7 +213,13 @@ export function exactLoss(network, { x, y }, settings) {
   return withDivergence(network, x.length, settings, meanNll(squares, x.length, noiseVariance));
 }
 
-/** Return the exact mean and standard deviation of the network's function at each of `x`. */
+/**
+ * Return the exact mean and standard deviation of the network's function at each of `x`.
+ *
+ * @param {Network} network
+ * @param {ArrayLike<number>} x
+ * @returns {Moments}
+ */
 export function exactMoments(network, x) {
   const moments = { mean: new Float64Array(x.length), std: new Float64Array(x.length) };
   updateStds(network);
@@ -197,6 +236,10 @@ export function exactMoments(network, x) {
  *
  * The same seed gives the same standard normal noise, so that the functions move smoothly while
  * the network trains.
+ *
+ * @param {Network} network
+ * @param {ArrayLike<number>} x
+ * @param {{ count: number, seed: number }} options
  */
 export function drawFunctions(network, x, { count, seed }) {
   const { size, mean, std } = network;
@@ -213,6 +256,10 @@ export function drawFunctions(network, x, { count, seed }) {
  * Count the held-out targets `y` outside k total standard deviations, √(std² + noise²).
  *
  * Returns { outside, total, share, nominal }; `nominal` is the share a Gaussian leaves outside.
+ *
+ * @param {ArrayLike<number>} y
+ * @param {{ mean: ArrayLike<number>, std: ArrayLike<number> }} moments
+ * @param {{ noise_std: number, k: number }} band
  */
 export function auditBand(y, { mean, std }, { noise_std, k }) {
   let outside = 0;

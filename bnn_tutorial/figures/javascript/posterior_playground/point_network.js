@@ -2,12 +2,24 @@
 // Draws of the playground's posterior are such networks, and so are what dropout and an ensemble
 // train. A network is one vector: H weights and H biases, then H weights and the output's bias.
 
+/** @typedef {{ x: ArrayLike<number>, y: ArrayLike<number> }} Data */
+
+/** @param {ArrayLike<number>} weights */
 const hiddenCount = (weights) => (weights.length - 1) / 3;
 
-/** Return how many weights and biases a network with so many hidden units has. */
+/**
+ * Return how many weights and biases a network with so many hidden units has.
+ *
+ * @param {number} hidden_units
+ */
 export const weightCount = (hidden_units) => 3 * hidden_units + 1;
 
-/** Return weights as torch.nn.Linear draws them: uniform within 1 / √(inputs of the layer). */
+/**
+ * Return weights as torch.nn.Linear draws them: uniform within 1 / √(inputs of the layer).
+ *
+ * @param {number} hidden_units
+ * @param {() => number} uniform draws from [0, 1)
+ */
 export function startWeights(hidden_units, uniform) {
   return Float64Array.from({ length: weightCount(hidden_units) }, (_, i) => {
     const bound = i < 2 * hidden_units ? 1 : 1 / Math.sqrt(hidden_units);
@@ -15,7 +27,13 @@ export function startWeights(hidden_units, uniform) {
   });
 }
 
-/** Return the outputs at `x`; `scales`, if given, multiply the H hidden units. */
+/**
+ * Return the outputs at `x`; `scales`, if given, multiply the H hidden units.
+ *
+ * @param {ArrayLike<number>} weights
+ * @param {ArrayLike<number>} x
+ * @param {ArrayLike<number> | null} [scales]
+ */
 export function pointOutputs(weights, x, scales = null) {
   const hidden_units = hiddenCount(weights);
   const outputs = new Float64Array(x.length);
@@ -30,7 +48,13 @@ export function pointOutputs(weights, x, scales = null) {
   return outputs;
 }
 
-/** Return log(2πs²) / 2 + squares / (2s²N), a mean negative log-likelihood; 0 without data. */
+/**
+ * Return log(2πs²) / 2 + squares / (2s²N), a mean negative log-likelihood; 0 without data.
+ *
+ * @param {number} squares
+ * @param {number} numData
+ * @param {number} noiseVariance
+ */
 export function meanNll(squares, numData, noiseVariance) {
   if (numData === 0) return 0;
   return (Math.log(2 * Math.PI * noiseVariance) + squares / (noiseVariance * numData)) / 2;
@@ -40,6 +64,12 @@ export function meanNll(squares, numData, noiseVariance) {
  * Set `gradient` to that of the mean Gaussian negative log-likelihood, and return this mean.
  *
  * `scales`, if given, multiply each datum's hidden units: N times H factors, datum by datum.
+ *
+ * @param {ArrayLike<number>} weights
+ * @param {Data} data
+ * @param {number} noise_std
+ * @param {Float64Array} gradient
+ * @param {ArrayLike<number> | null} [scales]
  */
 export function pointFit(weights, { x, y }, noise_std, gradient, scales = null) {
   const hidden_units = hiddenCount(weights);

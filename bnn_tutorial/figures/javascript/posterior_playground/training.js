@@ -4,6 +4,17 @@
 import { exactLoss, updateStds, withDivergence } from "./network.js";
 import { meanNll, pointFit } from "./point_network.js";
 
+/**
+ * @import { Network, Settings } from "./network.js"
+ * @import { Data } from "./point_network.js"
+ */
+
+/**
+ * @typedef {"exact" | "weight" | "local"} Estimator
+ * @typedef {ReturnType<typeof createAdam>} Adam
+ */
+
+/** @type {Estimator[]} */
 export const ESTIMATORS = ["exact", "weight", "local"];
 
 /**
@@ -11,6 +22,11 @@ export const ESTIMATORS = ["exact", "weight", "local"];
  *
  * "exact" draws nothing; "weight" draws one network for all data, and "local" draws the
  * pre-activations of both layers for each datum. `normal` draws the standard normal numbers.
+ *
+ * @param {Network} network
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {{ estimator: Estimator, normal: () => number }} options
  */
 export function estimatedLoss(network, data, settings, { estimator, normal }) {
   if (estimator === "exact") return exactLoss(network, data, settings);
@@ -19,7 +35,14 @@ export function estimatedLoss(network, data, settings, { estimator, normal }) {
   return withDivergence(network, data.x.length, settings, fit);
 }
 
-/** Set the gradient of one draw of the weights, w = μ + σε, and return its fit. */
+/**
+ * Set the gradient of one draw of the weights, w = μ + σε, and return its fit.
+ *
+ * @param {Network} network
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {() => number} normal
+ */
 function weightFit(network, data, { noise_std }, normal) {
   const { size, mean, std, meanGradient, rhoGradient: stdGradient } = network;
   // ε waits where the gradient in σ, its product with that in w, will be.
@@ -33,7 +56,14 @@ function weightFit(network, data, { noise_std }, normal) {
   return fit;
 }
 
-/** Set the gradient of one draw of both layers' pre-activations at each datum, return its fit. */
+/**
+ * Set the gradient of one draw of both layers' pre-activations at each datum, return its fit.
+ *
+ * @param {Network} network
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {() => number} normal
+ */
 function localFit(network, { x, y }, { noise_std }, normal) {
   const { hidden_units, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
   const noiseVariance = noise_std ** 2;
@@ -78,14 +108,25 @@ function localFit(network, { x, y }, { noise_std }, normal) {
   return meanNll(squares, x.length, noiseVariance);
 }
 
-/** Return the state of Adam for a vector of `size` parameters. */
+/**
+ * Return the state of Adam for a vector of `size` parameters.
+ *
+ * @param {number} size
+ */
 export const createAdam = (size) => ({
   step: 0,
   first: new Float64Array(size),
   second: new Float64Array(size),
 });
 
-/** Take one step of Adam (Kingma and Ba, 2015) with its usual constants, in place. */
+/**
+ * Take one step of Adam (Kingma and Ba, 2015) with its usual constants, in place.
+ *
+ * @param {Adam} adam
+ * @param {Float64Array} parameters
+ * @param {Float64Array} gradient
+ * @param {number} learningRate
+ */
 export function adamStep(adam, parameters, gradient, learningRate) {
   const { first, second } = adam;
   adam.step += 1;
