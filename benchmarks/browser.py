@@ -9,13 +9,13 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import browser_table
+from chromium import launch
 from playwright.sync_api import Browser, Page, sync_playwright
 from records import ROOT, machine
 from tqdm import tqdm
@@ -24,10 +24,6 @@ from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, Figure
 
 SITE = ROOT / "_build" / "html"
-CHROMIUM = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-    "chromium-headless-shell",
-)
 HIDDEN_UNITS = 50
 
 IMPORT = """async (source) => {
@@ -124,11 +120,7 @@ def chromium(*, one_core: bool) -> Iterator[Browser]:
         os.sched_setaffinity(0, {min(cores)})  # those started from here inherit it
     try:
         with sync_playwright() as playwright:
-            path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-            options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(
-                executable_path=path or playwright.chromium.executable_path, args=options
-            )
+            browser = launch(playwright)
             yield browser
             browser.close()
     finally:
