@@ -1,11 +1,10 @@
 import json
-import os
-import shutil
 from copy import deepcopy
 
 import browser as benchmark
 import browser_table
 import pytest
+from helpers.missing import missing
 from records import PAGE, table_in
 
 from bnn_tutorial.figures import BayesByCounting
@@ -29,10 +28,11 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def chromium():
-    if not any(map(shutil.which, benchmark.CHROMIUM)) and not os.environ.get("CI"):
-        pytest.skip("no Chromium: `apt-get install chromium`")
-    with benchmark.chromium(one_core=False) as browser:
-        yield browser
+    try:
+        with benchmark.chromium(one_core=False) as browser:
+            yield browser
+    except FileNotFoundError as error:
+        missing(str(error))
 
 
 def reached(record):

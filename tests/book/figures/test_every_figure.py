@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 import traitlets
 from bs4 import BeautifulSoup
-from helpers.figure_clock import pass_frames
+from helpers.figure_clock import pass_frames, pass_time
 
 from bnn_tutorial import figures
-from bnn_tutorial.figures.figure import BUNDLES, FIGURES
+from bnn_tutorial.figures.figure import BUNDLES, FIGURES, STYLES
 
 LARGEST_BUNDLE = 60_000  # bytes
 CONTROLS = "button, input, select, output, fieldset, summary, [tabindex], [role=slider]"
@@ -39,6 +39,19 @@ LOOK = """(figure) => {
 }"""
 # What shows only in how things go on.
 UNSEEN = {("posterior_playground", "estimator")}
+# Shows a figure and notes the traits that its module reads, sets or listens to.
+ASKED = """(traits) => {
+  const model = new module.PageModel(traits);
+  window.asked = new Set();
+  for (const method of ["get", "set", "on"]) {
+    const answer = model[method].bind(model);
+    model[method] = (name, ...rest) => {
+      asked.add(name.replace("change:", ""));
+      return answer(name, ...rest);
+    };
+  }
+  module.default.render({model, el: document.body.appendChild(document.createElement("div"))});
+}"""
 TRAITS = "(names) => Object.fromEntries(names.map((name) => [name, model.get(name)]))"
 
 
@@ -76,6 +89,10 @@ def test_every_module_has_its_class_and_nothing_is_left_over():
     names = {getattr(figures, name).name for name in figures.__all__}
     for folder, kind in (("javascript", "js"), ("bundles", "js"), ("stills", "html")):
         assert {path.stem for path in (FIGURES / folder).glob(f"*.{kind}")} == names
+    styles = {path.stem for path in (FIGURES / "styles").iterdir()}
+    assert styles == names | {"figure"}
+    folders = {path.name for path in (FIGURES / "javascript").iterdir() if path.is_dir()}
+    assert folders <= names | {"shared"}
     assert sorted(figures.__all__) == list(figures.__all__)
 
 
@@ -83,6 +100,21 @@ def test_bundle_is_built_from_the_sources_and_small(cls, fresh_bundles):
     shipped = (BUNDLES / f"{cls.name}.js").read_bytes()
     assert shipped == (fresh_bundles / f"{cls.name}.js").read_bytes(), "run `make figures`"
     assert len(shipped) <= LARGEST_BUNDLE
+
+
+def test_style_is_the_shared_one_and_its_own(cls):
+    shared, own = ((STYLES / f"{name}.css").read_text("utf-8") for name in ("figure", cls.name))
+    assert cls._css == f"{shared}\n{own}"
+    assert not re.search(r"\.bnn-figure\.", shared)
+    selectors = re.findall(r"([^{};]+)\{", re.sub(r"/\*.*?\*/", "", own, flags=re.DOTALL))
+    elsewhere = [
+        part.strip()
+        for selector in selectors
+        if not selector.strip().startswith("@")
+        for part in selector.split(",\n")
+        if not part.strip().startswith(f".bnn-figure.{cls.name} ")
+    ]
+    assert elsewhere == []
 
 
 def test_still_shows_the_figure_without_its_controls(cls):
@@ -149,6 +181,22 @@ def test_traits_are_explained_and_refuse_what_they_must(cls):
         for value in wrong:
             with pytest.raises(traitlets.TraitError, match=name):
                 cls().set_trait(name, value)
+
+
+def test_module_knows_the_traits_and_nothing_else(cls, module_page):
+    page = module_page(cls.name)
+    page.evaluate(ASKED, cls()._page_traits())
+    pass_time(page, 1000)  # some results are told when the figure rests
+    assert set(page.evaluate("[...asked]")) == set(cls.class_own_traits(sync=True))
+
+
+def test_a_trait_has_one_name_in_python_and_javascript(cls):
+    folder = FIGURES / "javascript"
+    sources = [folder / f"{cls.name}.js", *(folder / cls.name).glob("*.js")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    words = set(re.findall(r"\w+", text))
+    others = {re.sub("_(.)", lambda found: found[1].upper(), name) for name in cls.class_traits()}
+    assert words & others - set(cls.class_traits()) == set()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -29,19 +29,19 @@ CELLS = [
     """
 import matplotlib.pyplot as plt
 import bnn_tutorial as bt
-figure = bt.figures.PosteriorPlayground(prior_sigma=0.5, running=False)
+figure = bt.figures.PosteriorPlayground(prior_std=0.5, running=False)
 figure""",
     "figure",
     """
-def run(prior_sigma):
-    if prior_sigma > 5:
-        raise ValueError(f"too wide: {prior_sigma}")
-    plt.plot([0, prior_sigma])
+def run(prior_std):
+    if prior_std > 5:
+        raise ValueError(f"too wide: {prior_std}")
+    plt.plot([0, prior_std])
     plt.show()
-    print("the code ran with", prior_sigma)
-bt.SlidersOverCode(run, figure, {"prior_sigma": "Prior"})""",
-    "print(repr(figure.prior_sigma))",
-    "figure.prior_sigma = 2.0",
+    print("the code ran with", prior_std)
+bt.SlidersOverCode(run, figure, {"prior_std": "Prior"})""",
+    "print(repr(figure.prior_std))",
+    "figure.prior_std = 2.0",
 ]
 
 

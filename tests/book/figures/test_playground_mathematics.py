@@ -12,11 +12,11 @@ from torch.testing import assert_close
 import bnn_tutorial as bt
 
 NAME = "posterior_playground"
-SETTINGS = {"priorSigma": 2.0, "klWeight": 1.0, "noiseSigma": 0.6}
+SETTINGS = {"prior_std": 2.0, "kl_weight": 1.0, "noise_std": 0.6}
 
 # A network with given parameters, made from the arguments `c` of a test.
 NETWORK = """
-    const network = module.createNetwork({ hidden: c.hidden, seed: 1, initStd: 0.1 });
+    const network = module.createNetwork({ hidden_units: c.hidden, seed: 1, initStd: 0.1 });
     network.parameters.set(c.parameters);
 """
 
@@ -82,10 +82,10 @@ def package_loss(model, points, settings):
     """The package's loss, expected NLL and KL."""
     likelihood = bt.GaussianLikelihood(learn=False).double()
     # Set in float64: the module itself starts from a float32 rho.
-    likelihood.noise_rho.data = float64(bt.layers.inverse_softplus(settings["noiseSigma"]))
+    likelihood.noise_rho.data = float64(bt.layers.inverse_softplus(settings["noise_std"]))
     nll = bt.exact_nll(model, *columns(points), likelihood)
     kl = bt.kl_divergence(model)
-    loss = bt.elbo_loss(nll, kl, num_data=len(points["x"]), kl_weight=settings["klWeight"])
+    loss = bt.elbo_loss(nll, kl, num_data=len(points["x"]), kl_weight=settings["kl_weight"])
     return loss, nll, kl
 
 
@@ -106,12 +106,12 @@ CASES = {
     "small prior, large weight, little noise": (
         6,
         {},
-        {"priorSigma": 0.1, "klWeight": 100.0, "noiseSigma": 0.05},
+        {"prior_std": 0.1, "kl_weight": 100.0, "noise_std": 0.05},
     ),
     "large prior, small weight, much noise": (
         6,
         {},
-        {"priorSigma": 10.0, "klWeight": 1e-4, "noiseSigma": 5.0},
+        {"prior_std": 10.0, "kl_weight": 1e-4, "noise_std": 5.0},
     ),
 }
 
@@ -120,7 +120,7 @@ CASES = {
 def test_loss_and_gradient_are_the_packages(module, case):
     hidden, keywords, settings = CASES[case]
     vector, points = parameters(hidden, **keywords), data(12)
-    model = package_model(vector, hidden, settings["priorSigma"])
+    model = package_model(vector, hidden, settings["prior_std"])
     loss, nll, kl = package_loss(model, points, settings)
     loss.backward()
     arguments = {
@@ -130,7 +130,7 @@ def test_loss_and_gradient_are_the_packages(module, case):
         "settings": settings,
     }
     found = module(NAME).evaluate(exact_loss, arguments)
-    expected = [loss, nll, settings["klWeight"] * kl / 12, kl]
+    expected = [loss, nll, settings["kl_weight"] * kl / 12, kl]
     names = ("loss", "fit", "complexity", "kl")
     assert_close(
         float64([found[name] for name in names]), torch.stack(expected).detach(), rtol=1e-9, atol=0
@@ -145,7 +145,7 @@ def test_loss_and_gradient_are_the_packages(module, case):
 )
 def test_loss_of_few_points(module, points):
     vector = parameters(4)
-    model = package_model(vector, 4, SETTINGS["priorSigma"])
+    model = package_model(vector, 4, SETTINGS["prior_std"])
     loss, _, _ = package_loss(model, points, SETTINGS)
     loss.backward()
     arguments = {"hidden": 4, "parameters": vector.tolist(), "data": points, "settings": SETTINGS}
@@ -156,14 +156,14 @@ def test_loss_of_few_points(module, points):
 
 def test_without_data_the_loss_is_the_weighted_divergence(module):
     vector = parameters(4)
-    model = package_model(vector, 4, SETTINGS["priorSigma"])
+    model = package_model(vector, 4, SETTINGS["prior_std"])
     kl = 3 * bt.kl_divergence(model)
     kl.backward()
     arguments = {
         "hidden": 4,
         "parameters": vector.tolist(),
         "data": {"x": [], "y": []},
-        "settings": {**SETTINGS, "klWeight": 3.0},
+        "settings": {**SETTINGS, "kl_weight": 3.0},
     }
     found = module(NAME).evaluate(exact_loss, arguments)
     assert found["fit"] == 0
@@ -205,7 +205,7 @@ def test_the_audit_is_the_packages(module):
     half = 2 * (std.square() + 0.5**2).sqrt()
     expected = bt.audit_band(y, mean - half, mean + half, k=2.0)
     found = module(NAME).evaluate(
-        "(c) => module.auditBand(c.y, { mean: c.mean, std: c.std }, { noiseSigma: 0.5, k: 2 })",
+        "(c) => module.auditBand(c.y, { mean: c.mean, std: c.std }, { noise_std: 0.5, k: 2 })",
         {"y": y.tolist(), "mean": mean.tolist(), "std": std.tolist()},
     )
     assert (found["outside"], found["total"]) == (expected.outside, expected.total)
@@ -216,7 +216,7 @@ def test_the_audit_is_the_packages(module):
 def test_a_network_starts_as_torch_draws_it(module):
     starts = module(NAME).evaluate(
         """() => [1, 2].map((seed) => {
-            const network = module.createNetwork({ hidden: 4000, seed, initStd: 0.05 });
+            const network = module.createNetwork({ hidden_units: 4000, seed, initStd: 0.05 });
             return [network.mean, network.rho];
         })"""
     )
@@ -265,8 +265,8 @@ def test_the_gradient_of_a_draw_is_autograds(module, estimator):
     points = data(6)
     vector = parameters(4).requires_grad_()
     noise = torch.randn(num_draws, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    fit = loss_of_draw(vector, 4, noise, *columns(points), SETTINGS["noiseSigma"])
-    model = package_model(vector.detach(), 4, SETTINGS["priorSigma"])
+    fit = loss_of_draw(vector, 4, noise, *columns(points), SETTINGS["noise_std"])
+    model = package_model(vector.detach(), 4, SETTINGS["prior_std"])
     kl = bt.kl_divergence(model)
     (kl / 6).backward()
     fit.backward()
@@ -323,7 +323,7 @@ def test_draws_average_to_the_closed_form(module, estimator):
 def test_local_draws_divide_the_variance_by_the_number_of_data(module):
     # N data at one input: with whole weights all share a draw of f, with pre-activations each has
     # its own. The gradient in the output's bias is the mean error / s², plus a constant.
-    num_data, noise_std = 10, SETTINGS["noiseSigma"]
+    num_data, noise_std = 10, SETTINGS["noise_std"]
     page = module(NAME)
     vector = parameters(4)
     arguments = {
@@ -346,7 +346,7 @@ def test_local_draws_divide_the_variance_by_the_number_of_data(module):
 def test_adam_takes_the_steps_of_torch(module):
     hidden, points, settings = 5, data(10), SETTINGS
     vector = parameters(hidden)
-    model = package_model(vector, hidden, settings["priorSigma"])
+    model = package_model(vector, hidden, settings["prior_std"])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(100):
         optimizer.zero_grad()
@@ -370,7 +370,7 @@ def test_adam_takes_the_steps_of_torch(module):
 
 TRAIN = """(c) => {
     const { settings, estimator } = c;
-    const network = module.createNetwork({ hidden: c.hidden, seed: 1, initStd: 0.05 });
+    const network = module.createNetwork({ hidden_units: c.hidden, seed: 1, initStd: 0.05 });
     const adam = module.createAdam(network.parameters.length);
     const options = { estimator, normal: module.randomNormal(2) };
     for (let i = 0; i < c.steps; i++) {
@@ -392,7 +392,7 @@ def test_training_finds_the_curve(module, estimator):
         TRAIN,
         {
             "hidden": 20,
-            "settings": {**SETTINGS, "noiseSigma": true_noise},
+            "settings": {**SETTINGS, "noise_std": true_noise},
             "estimator": estimator,
             "data": data(60),
             "x": x.tolist(),
@@ -404,10 +404,10 @@ def test_training_finds_the_curve(module, estimator):
 
 
 EXTREMES = [
-    {"priorSigma": 0.1, "klWeight": 100.0, "noiseSigma": 0.05},
-    {"priorSigma": 10.0, "klWeight": 1e-4, "noiseSigma": 0.05},
-    {"priorSigma": 10.0, "klWeight": 100.0, "noiseSigma": 5.0},
-    {"priorSigma": 0.1, "klWeight": 1e-4, "noiseSigma": 5.0},
+    {"prior_std": 0.1, "kl_weight": 100.0, "noise_std": 0.05},
+    {"prior_std": 10.0, "kl_weight": 1e-4, "noise_std": 0.05},
+    {"prior_std": 10.0, "kl_weight": 100.0, "noise_std": 5.0},
+    {"prior_std": 0.1, "kl_weight": 1e-4, "noise_std": 5.0},
 ]
 
 

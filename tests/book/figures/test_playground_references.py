@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import bnn_tutorial as bt
 
 NAME = "posterior_playground"
-SETTINGS = {"hidden": 20, "priorSigma": 2.0, "klWeight": 1.0, "noiseSigma": 0.6}
+SETTINGS = {"hidden_units": 20, "prior_std": 2.0, "kl_weight": 1.0, "noise_std": 0.6}
 
 
 def float64(values):
@@ -54,7 +54,7 @@ PROCESSES = {
     "one point": ({"x": [0.5], "y": [1.0]}, SETTINGS),
     "large prior, little noise": (
         data(60),
-        {"hidden": 200, "priorSigma": 10.0, "noiseSigma": 0.05},
+        {"hidden_units": 200, "prior_std": 10.0, "noise_std": 0.05},
     ),
 }
 
@@ -66,10 +66,10 @@ def test_the_process_is_the_packages(module, case):
     x_new = torch.linspace(-3, 3, 41, dtype=torch.float64)
     kernel = functools.partial(
         bt.relu_network_kernel,
-        hidden_features=settings["hidden"],
-        prior_std=settings["priorSigma"],
+        hidden_features=settings["hidden_units"],
+        prior_std=settings["prior_std"],
     )
-    noise_std = settings["noiseSigma"]
+    noise_std = settings["noise_std"]
     expected = bt.gaussian_process_posterior(kernel, x, y, x_new[:, None], noise_std=noise_std)
     found = module(NAME).evaluate(
         "(c) => module.gaussianProcess(c.data, c.x, c.settings)",
@@ -95,7 +95,7 @@ def test_without_data_the_process_is_the_prior(module):
         {"x": x, "settings": SETTINGS},
     )
     at = float64(x)
-    variance = SETTINGS["hidden"] / 2 * 2.0**4 * (1 + at.square()) + 2.0**2
+    variance = SETTINGS["hidden_units"] / 2 * 2.0**4 * (1 + at.square()) + 2.0**2
     assert found["mean"] == [0, 0, 0]
     assert_close(float64(found["std"]), variance.sqrt(), rtol=1e-13, atol=0)
 
@@ -130,7 +130,8 @@ def test_fit_and_gradient_of_a_point_network(module, scaled):
 
 
 TRAIN_ENSEMBLE = """(c) => {
-    const ensemble = module.createEnsemble({ hidden: c.settings.hidden, members: 3, seed: 1 });
+    const { hidden_units } = c.settings;
+    const ensemble = module.createEnsemble({ hidden_units, members: 3, seed: 1 });
     const starts = ensemble.map(({ weights }) => Array.from(weights));
     for (let i = 0; i < 50; i++) module.ensembleStep(ensemble, c.data, c.settings, 0.02);
     const moments = module.ensembleMoments(ensemble, c.x);
@@ -140,21 +141,21 @@ TRAIN_ENSEMBLE = """(c) => {
 
 def test_members_train_to_the_peak_of_their_posterior(module):
     # λ = 3 weighs the prior as it weighs the KL.
-    settings = {**SETTINGS, "hidden": 6, "klWeight": 3.0}
+    settings = {**SETTINGS, "hidden_units": 6, "kl_weight": 3.0}
     points = data(9)
     x, y = columns(points)
     x_new = torch.linspace(-3, 3, 11, dtype=torch.float64)
     arguments = {"settings": settings, "data": points, "x": x_new.tolist()}
     found = module(NAME).evaluate(TRAIN_ENSEMBLE, arguments)
     assert len({tuple(weights) for weights in found["starts"]}) == 3
-    prior = Normal(0.0, float64(settings["priorSigma"]))
+    prior = Normal(0.0, float64(settings["prior_std"]))
     members = []
     for begin, end in zip(found["starts"], found["ends"], strict=True):
         weights = nn.Parameter(float64(begin))
         optimizer = torch.optim.Adam([weights], lr=0.02)
         for _ in range(50):
             optimizer.zero_grad()
-            nll = -Normal(outputs(weights, x), settings["noiseSigma"]).log_prob(y[:, 0]).mean()
+            nll = -Normal(outputs(weights, x), settings["noise_std"]).log_prob(y[:, 0]).mean()
             (nll - 3.0 * prior.log_prob(weights).sum() / len(x)).backward()
             optimizer.step()
         assert_close(float64(end), weights.detach(), rtol=1e-8, atol=1e-10)
@@ -168,7 +169,7 @@ def test_passes_with_dropped_units_have_their_moments(module):
     rate, count = 0.2, 20_000
     weights, x = start(8), float64([-2.0, 0.3, 1.5])[:, None]
     found = module(NAME).evaluate(
-        """(c) => module.dropoutMoments({ weights: c.weights, hidden: 8, rate: c.rate }, c.x,
+        """(c) => module.dropoutMoments({ weights: c.weights, hidden_units: 8, rate: c.rate }, c.x,
             { count: c.count, seed: 1 })""",
         {"weights": weights.tolist(), "rate": rate, "x": x.flatten().tolist(), "count": count},
     )
@@ -185,8 +186,8 @@ def test_passes_with_dropped_units_have_their_moments(module):
 
 STEPS = """(c) => {
     const { settings, data } = c;
-    const dropout = module.createDropout({ hidden: 6, rate: c.rate, seed: 1 });
-    const [member] = module.createEnsemble({ hidden: 6, members: 1, seed: 1 });
+    const dropout = module.createDropout({ hidden_units: 6, rate: c.rate, seed: 1 });
+    const [member] = module.createEnsemble({ hidden_units: 6, members: 1, seed: 1 });
     for (let i = 0; i < c.steps; i++) {
         module.dropoutStep(dropout, data, settings, 0.02);
         module.ensembleStep([member], data, settings, 0.02);
@@ -206,10 +207,10 @@ def test_dropout_trains_like_a_member_but_for_the_units_it_drops(module):
 
 def test_one_step_of_dropout_drops_units_datum_by_datum(module):
     rate, num_data = 0.25, 4000
-    settings = {"hidden": 1, "priorSigma": 1.0, "klWeight": 0.0, "noiseSigma": 1.0}
+    settings = {"hidden_units": 1, "prior_std": 1.0, "kl_weight": 0.0, "noise_std": 1.0}
     gradient = module(NAME).evaluate(
         """(c) => {
-            const dropout = module.createDropout({ hidden: 1, rate: c.rate, seed: 2 });
+            const dropout = module.createDropout({ hidden_units: 1, rate: c.rate, seed: 2 });
             dropout.weights.set([1, 0, 1, 0]);
             const data = { x: new Float64Array(c.count).fill(1), y: new Float64Array(c.count) };
             module.dropoutStep(dropout, data, c.settings, 0.02);

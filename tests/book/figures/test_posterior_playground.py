@@ -4,6 +4,7 @@ import json
 import math
 import re
 from itertools import pairwise
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from bnn_tutorial.figures import PosteriorPlayground
 from bnn_tutorial.figures.posterior_playground import NOISE_STD
 
 LINE = [[x / 4, x / 2] for x in range(-6, 7)]
-SMALL = {"points": LINE, "hidden_units": 4, "noise_sigma": 1.0}
+SMALL = {"points": LINE, "hidden_units": 4, "noise_std": 1.0}
 
 
 def trait(page, name):
@@ -74,9 +75,9 @@ def test_data_lie_around_the_chapters_curve():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("prior_sigma", 0.0, "prior_sigma"),
+        ("prior_std", 0.0, "prior_std"),
         ("kl_weight", 1000.0, "kl_weight"),
-        ("noise_sigma", -1.0, "noise_sigma"),
+        ("noise_std", -1.0, "noise_std"),
         ("hidden_units", 0, "hidden_units"),
         ("estimator", "flipout", "estimator"),
         ("points", [[0, 0], [0, math.nan]], r"points\[1\]"),
@@ -115,11 +116,11 @@ def test_python_and_module_train_on_the_same_points(module, gap):
 
 
 def test_shows_the_setting_it_was_given(shown):
-    narrow = shown(PosteriorPlayground(prior_sigma=0.5, kl_weight=1.0, running=False))
+    narrow = shown(PosteriorPlayground(prior_std=0.5, kl_weight=1.0, running=False))
     assert narrow.get_by_label("Prior σ").get_attribute("aria-valuetext") == "0.5"
-    page = shown(PosteriorPlayground(prior_sigma=0.5, **SMALL))
+    page = shown(PosteriorPlayground(prior_std=0.5, **SMALL))
     rest(page)
-    other = shown(PosteriorPlayground(prior_sigma=5.0, **SMALL))
+    other = shown(PosteriorPlayground(prior_std=5.0, **SMALL))
     rest(other)
     assert width(other, 2.5) > 1.5 * width(page, 2.5)
 
@@ -176,7 +177,7 @@ def test_audit_counts_what_each_band_leaves_out(module):
     page = module("posterior_playground")
     audit, x, y, mean, std = page.evaluate(
         """() => {
-          const network = module.createNetwork({ hidden: 5, seed: 1, initStd: 1 });
+          const network = module.createNetwork({ hidden_units: 5, seed: 1, initStd: 1 });
           const { total, epistemic, curve, outsiders } = module.createAudit()(network, 0.9);
           const { x, y } = module.heldOut();
           const { mean, std } = module.exactMoments(network, x);
@@ -198,7 +199,7 @@ def test_marks_stand_where_each_convention_puts_the_elbo(module):
     num_data, hidden, noise = 40, 7, 0.8
     num_parameters = 3 * hidden + 1
     page = module("posterior_playground")
-    problem = {"numData": num_data, "numParameters": num_parameters, "noiseSigma": noise}
+    problem = {"numData": num_data, "numParameters": num_parameters, "noise_std": noise}
     weights = page.evaluate("(p) => module.klConventions(p).map((one) => one.value)", problem)
     y, f, kl = torch.randn(num_data, 1), torch.randn(num_data, 1), torch.tensor(123.0)
     nll = -Normal(f, noise).log_prob(y).mean()
@@ -240,7 +241,7 @@ def test_dragging_the_kl_weight_widens_the_band(shown):
 
 def test_marks_set_the_weight_and_move_with_the_settings(shown):
     page = shown(PosteriorPlayground(running=False))
-    noise = trait(page, "noise_sigma")
+    noise = trait(page, "noise_std")
     for letter, weight in {"D": 0.006, "C": 6, "B": 60 / 91, "E": 0.3 / 91 / noise**2}.items():
         mark(page, letter).click()
         assert trait(page, "kl_weight") == float(f"{weight:.3g}")
@@ -426,7 +427,7 @@ def test_keys_move_sliders_and_choose(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL))
     slider = page.get_by_label("Noise s")
     slider.press("ArrowRight")
-    assert trait(page, "noise_sigma") > 1.0
+    assert trait(page, "noise_std") > 1.0
     page.get_by_label("Gaussian process").press("Space")
     assert page.locator(".overlay.gaussian_process:not(.edges)[d]").count() == 2  # and the legend's
     page.get_by_text("More:").press("Enter")
@@ -464,7 +465,7 @@ RESULTS = ("loss", "fit", "kl", "steps", "outside_total", "curve_outside_epistem
 
 
 def test_start_again_comes_to_the_same_rest_as_a_fresh_page(shown):
-    figure = PosteriorPlayground(prior_sigma=1.5, **SMALL)
+    figure = PosteriorPlayground(prior_std=1.5, **SMALL)
     page = shown(figure)
     rest(page)
     fresh = {name: trait(page, name) for name in RESULTS}
@@ -495,10 +496,10 @@ def test_rest_depends_on_the_way_there_and_a_new_network_forgets_it(shown):
     fresh = trait(page, "loss")
     noise = page.get_by_label("Noise s")
     noise.fill("178")
-    assert trait(page, "noise_sigma") == pytest.approx(3, abs=0.05)
+    assert trait(page, "noise_std") == pytest.approx(3, abs=0.05)
     rest(page)
     noise.fill("106")
-    assert trait(page, "noise_sigma") == pytest.approx(0.574)
+    assert trait(page, "noise_std") == pytest.approx(0.574)
     rest(page)
     assert trait(page, "loss") > fresh + 0.4
     assert trait(page, "curve_outside_epistemic") > 0.1
@@ -603,7 +604,7 @@ def test_draws_train_too_and_jitter(shown, estimator):
 
 @pytest.mark.parametrize(("label", "name"), [("MC dropout", "dropout"), ("Ensemble", "ensemble")])
 def test_overlays_learn_the_data(shown, label, name):
-    page = shown(PosteriorPlayground(points=LINE, noise_sigma=1.0))
+    page = shown(PosteriorPlayground(points=LINE, noise_std=1.0))
     page.get_by_label(label).check()
     edges = page.locator(f".picture .edges.{name}")
     pass_frames(page, 60)
@@ -687,7 +688,7 @@ def test_a_link_brings_the_same_state(addressed):
     assert page.get_by_label("Link to this setting").input_value() == page.url
     fragment = page.url.partition("#")[2]
     assert fragment.startswith("playground?")
-    names = ["prior_sigma", "kl_weight", "show_dropout", "gap", "points"]
+    names = ["prior_std", "kl_weight", "show_dropout", "gap", "points"]
     state = {name: trait(page, name) for name in names}
     assert state["points"][:-1] == LINE[1:]
     copy = addressed(f"#{fragment}", quiet())
@@ -697,16 +698,28 @@ def test_a_link_brings_the_same_state(addressed):
     assert trait(copy, "gap") == []
     pass_time(copy, 400)  # after which the address is written
     assert "gap" not in copy.evaluate("location.hash")
-    copy.evaluate("location.hash = '#playground?kl=7'")  # a link on the page itself
+    copy.evaluate("location.hash = '#playground?kl_weight=7'")  # a link on the page itself
     copy.wait_for_function("model.get('kl_weight') === 7")
     assert trait(copy, "show_dropout") is False
 
 
+def test_a_point_moved_onto_another_is_in_the_link(addressed):
+    page = addressed("", quiet())
+    point = page.get_by_role("slider", name="Data point 7 of 13")
+    for key in ("ArrowUp", *["ArrowRight"] * 5):
+        point.press(key)
+    points = trait(page, "points")
+    assert points == [*LINE[:6], LINE[7], *LINE[7:]]
+    page.get_by_role("button", name="Copy a link").click()
+    copy = addressed(f"#{page.url.partition('#')[2]}", quiet())
+    assert trait(copy, "points") == points
+
+
 def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
-    page = addressed("#playground?prior=7&gap=-1_1&flip=3", quiet())
-    assert trait(page, "prior_sigma") == 7
+    page = addressed("#playground?prior_std=7&gap=-1_1&show_truth=true", quiet())
+    assert trait(page, "prior_std") == 7
     page.get_by_role("button", name="Start again").click()
-    assert (trait(page, "prior_sigma"), trait(page, "gap")) == (2, [])
+    assert (trait(page, "prior_std"), trait(page, "gap")) == (2, [])
     assert trait(page, "show_truth") is False
     pass_time(page, 400)
     assert page.evaluate("location.hash") == ""
@@ -716,21 +729,25 @@ def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
 
 def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
     nonsense = (
-        "#playground?prior=1e99&kl=-5&noise=NaN&hidden=7.6&by=magic&flip=99_-1_x&gap=2_1"
-        "&drop=-1_x_1e9&add=99_-99_NaN_1_5&__proto__=1&%ff=%&kl=<img src=x onerror=alert(1)>"
+        "#playground?prior_std=1e99&kl_weight=-5&noise_std=NaN&hidden_units=7.6&estimator=magic"
+        "&gap=2_1&show_total=0&show_truth=maybe&points=2-1e9_11-99_x_-1_99*-99_NaN*1_5_1-0"
+        "&__proto__=1&%ff=%&kl_weight=<img src=x onerror=alert(1)>"
     )
     page = addressed(nonsense, quiet())
     figure = quiet()
-    for name in ("prior_sigma", "kl_weight", "noise_sigma", "hidden_units", "estimator"):
+    for name in ("prior_std", "kl_weight", "noise_std", "hidden_units", "estimator"):
         setattr(figure, name, trait(page, name))
-    assert (figure.prior_sigma, figure.kl_weight, figure.noise_sigma) == (10, 1e-4, 1)
+    assert (figure.prior_std, figure.kl_weight, figure.noise_std) == (10, 1e-4, 1)
     assert (figure.hidden_units, figure.estimator) == (8, "exact")
-    assert (trait(page, "gap"), trait(page, "show_total")) == ([], True)
-    assert trait(page, "points") == [*LINE, [3, -20]]
+    switches = [trait(page, name) for name in ("show_total", "show_truth")]
+    assert (trait(page, "gap"), switches) == ([], [True, False])
+    assert trait(page, "points") == [*LINE[11:], [3, -20], LINE[5]]
     page.get_by_role("button", name="100 steps").click()
     assert math.isfinite(trait(page, "loss"))
-    many = addressed("#playground?add=" + "_".join(["1"] * 5000), quiet())
+    many = addressed("#playground?points=" + "_".join(["0-12", "1*1"] * 5000), quiet())
     assert len(trait(many, "points")) == 300
+    nothing = addressed("#playground?points=all", quiet())
+    assert trait(nothing, "points") == LINE
 
 
 def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
@@ -744,14 +761,63 @@ def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
     assert page.get_by_role("button", name="Copy a link").count() == 1
     page.get_by_label("Prior σ").nth(0).press("ArrowRight")
     pass_time(page, 400)
-    assert page.evaluate("location.hash").startswith("#playground?prior=")
+    assert page.evaluate("location.hash").startswith("#playground?prior_std=")
+
+
+TWICE = [[-1.0, 2.0], [0.0, 0.5], [0.0, 0.5], [1.0, -2.0]]
+FIRST, SECOND, THIRD, LAST = TWICE
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [FIRST, SECOND, LAST],
+        [SECOND, SECOND, THIRD, LAST],
+        [LAST, SECOND, THIRD, LAST],
+        [*TWICE, LAST, LAST],
+        [[2.5, 5.0], *TWICE, [2.5, 5.0]],
+        [FIRST, [2.5, 5.0], THIRD, LAST],
+        [LAST, THIRD, SECOND, FIRST],
+        [[2.5, -5.0]] * 300,
+    ],
+)
+def test_a_link_keeps_every_point_in_its_place(module, points):
+    defaults = PosteriorPlayground(points=TWICE).settings()
+    decoded = module("posterior_playground").evaluate(
+        """([points, defaults]) => {
+          const text = module.encodeState({ ...defaults, points }, defaults);
+          return module.decodeState(text, defaults).points;
+        }""",
+        [points, defaults],
+    )
+    assert decoded == points
+
+
+def test_a_link_names_the_settings_as_python_does(module):
+    defaults = PosteriorPlayground().settings()
+    other = defaults | {
+        "prior_std": 1.0,
+        "kl_weight": 2.0,
+        "noise_std": 1.0,
+        "hidden_units": 5,
+        "estimator": "local",
+        "points": [],
+        "gap": [0.0, 1.0],
+    }
+    other |= {name: not value for name, value in defaults.items() if name.startswith("show_")}
+    encode = "([state, defaults]) => module.encodeState(state, defaults)"
+    text = module("posterior_playground").evaluate(encode, [other, defaults])
+    changed = {name for name, value in other.items() if value != defaults[name]}
+    assert set(parse_qs(text, keep_blank_values=True)) == changed
+    assert defaults.keys() - changed == {*RESULTS, "outside_epistemic", "running", "address_key"}
 
 
 def test_an_encoded_state_is_decoded_to_itself(module):
     page = module("posterior_playground")
     defaults = PosteriorPlayground().settings()
     state = defaults | {
-        "prior_sigma": 0.123,
+        "prior_std": 0.123,
         "kl_weight": 1e-4,
         "hidden_units": 77,
         "estimator": "local",
@@ -768,24 +834,24 @@ def test_an_encoded_state_is_decoded_to_itself(module):
         [state, defaults],
     )
     assert decoded == json.loads(json.dumps(state))
-    assert len(text) < 120
+    assert len(text) < 150
     assert page.evaluate("(state) => module.encodeState(state, state)", state) == ""
 
 
 # What the page of the playground tells its readers to try
 
-TRAIN = """([points, runs]) => runs.map(({ gap = [], klWeight = 1, noiseSigma }) => {
+TRAIN = """([points, runs]) => runs.map(({ gap = [], kl_weight = 1, noise_std }) => {
   const used = module.outsideGap(points, gap);
   const data = { x: used.map(([x]) => x), y: used.map(([, y]) => y) };
-  const settings = { hidden: 30, priorSigma: 2, noiseSigma };
-  const network = module.createNetwork({ hidden: 30, seed: 1, initStd: 0.05 });
-  for (settings.klWeight of [klWeight].flat()) {
+  const settings = { hidden_units: 30, prior_std: 2, noise_std };
+  const network = module.createNetwork({ hidden_units: 30, seed: 1, initStd: 0.05 });
+  for (settings.kl_weight of [kl_weight].flat()) {
     const adam = module.createAdam(network.parameters.length);
     for (let step = 0; step < 4000; step++)
       module.adamStep(
         adam, network.parameters, module.exactLoss(network, data, settings).gradient, 0.02);
   }
-  const { total, curve } = module.createAudit()(network, noiseSigma);
+  const { total, curve } = module.createAudit()(network, noise_std);
   const [middle, end] = module.exactMoments(network, [0, 3]).std;
   const [exact] = module.gaussianProcess(data, [0], settings).std;
   return { total: total.share, curve: curve.share, middle, end, exact };
@@ -795,13 +861,13 @@ TRAIN = """([points, runs]) => runs.map(({ gap = [], klWeight = 1, noiseSigma })
 def test_the_suggestions_of_page_and_chapter_do_what_they_say(module):
     noise = NOISE_STD
     runs = [
-        {"noiseSigma": noise},
-        {"noiseSigma": noise, "klWeight": 0.006},
-        {"noiseSigma": noise, "klWeight": 6},
-        {"noiseSigma": noise, "gap": [-0.75, 0.75]},
-        {"noiseSigma": 0.1},
-        {"noiseSigma": 3},
-        {"noiseSigma": noise, "klWeight": [1, 0.01 * 60 / (2 * 91 * noise**2)]},  # E after A
+        {"noise_std": noise},
+        {"noise_std": noise, "kl_weight": 0.006},
+        {"noise_std": noise, "kl_weight": 6},
+        {"noise_std": noise, "gap": [-0.75, 0.75]},
+        {"noise_std": 0.1},
+        {"noise_std": 3},
+        {"noise_std": noise, "kl_weight": [1, 0.01 * 60 / (2 * 91 * noise**2)]},  # E after A
     ]
     points = PosteriorPlayground().points
     results = module("posterior_playground").evaluate(TRAIN, [points, runs])

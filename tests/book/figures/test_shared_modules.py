@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from helpers.figure_clock import FRAME, pass_frames, pass_time, settle, stop_clock
 
-from bnn_tutorial.figures.figure import BUNDLES, FIGURES
+from bnn_tutorial.figures.figure import FIGURES, STYLES
 
 SHARED = FIGURES / "javascript" / "shared"
 ENTRY = "".join(f"export * from './{name}.js';" for name in ("plot", "controls", "page_model"))
@@ -86,7 +86,7 @@ def page(browser, source):
     with browser.new_context(viewport={"width": 800, "height": 600}) as context:
         stop_clock(context)
         page = context.new_page()
-        style = (BUNDLES / "figure.css").read_text(encoding="utf-8")
+        style = (STYLES / "figure.css").read_text(encoding="utf-8")
         page.set_content(
             f"<!doctype html><style>{style}</style><body style='margin: 0' class='bnn-figure'>"
         )

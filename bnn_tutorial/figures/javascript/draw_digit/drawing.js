@@ -1,12 +1,19 @@
 // From a reader's strokes to the 28x28 image that the networks see, prepared as MNIST was (LeCun et
 // al. 1998): in a box of 20 pixels, its centre of mass in the middle. Used by "Draw a digit".
 
+/** @typedef {[x: number, y: number][]} Stroke of a pen, as the places it passes */
+
 export const SIDE = 28;
 const BOX = 20;
 const BRUSH = 1.4; // the pen's radius in pixels; its edge is one pixel soft
 const LARGEST_SCALE = 84; // pixels for the whole canvas: a dot stays a dot
 
-/** Put ink on `image` along the strokes, whose points are in pixels. */
+/**
+ * Put ink on `image` along the strokes, whose points are in pixels.
+ *
+ * @param {Float32Array} image
+ * @param {Stroke[]} strokes
+ */
 function ink(image, strokes) {
   const reach = BRUSH + 1;
   for (const stroke of strokes)
@@ -29,7 +36,11 @@ function ink(image, strokes) {
     }
 }
 
-/** Return the image of strokes, each a list of points [x, y] between 0 and 1, y downwards. */
+/**
+ * Return the image of strokes, whose points are between 0 and 1, y downwards.
+ *
+ * @param {Stroke[]} strokes
+ */
 export function rasterize(strokes) {
   const image = new Float32Array(SIDE * SIDE);
   const points = strokes.flat();
@@ -39,12 +50,19 @@ export function rasterize(strokes) {
   const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
   const longest = Math.max(right - left, bottom - top);
   const scale = Math.min((BOX - 2 * BRUSH) / longest, LARGEST_SCALE);
+  /**
+   * @param {number} middleX
+   * @param {number} middleY
+   */
   const around = (middleX, middleY) =>
     strokes.map((stroke) =>
-      stroke.map(([x, y]) => [
-        (x - (left + right) / 2) * scale + middleX,
-        (y - (top + bottom) / 2) * scale + middleY,
-      ]),
+      stroke.map(
+        /** @returns {[number, number]} */
+        ([x, y]) => [
+          (x - (left + right) / 2) * scale + middleX,
+          (y - (top + bottom) / 2) * scale + middleY,
+        ],
+      ),
     );
   ink(image, around(SIDE / 2, SIDE / 2));
   let [mass, massX, massY] = [0, 0, 0];
@@ -58,10 +76,19 @@ export function rasterize(strokes) {
   return image;
 }
 
-/** Return the image turned counterclockwise about its centre, between its pixels bilinear. */
+/**
+ * Return the image turned counterclockwise about its centre, between its pixels bilinear.
+ *
+ * @param {Float32Array} image
+ * @param {number} degrees
+ */
 export function rotate(image, degrees) {
   const angle = (degrees * Math.PI) / 180;
   const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+  /**
+   * @param {number} row
+   * @param {number} column
+   */
   const pixel = (row, column) =>
     row >= 0 && row < SIDE && column >= 0 && column < SIDE ? image[row * SIDE + column] : 0;
   return image.map((_, at) => {

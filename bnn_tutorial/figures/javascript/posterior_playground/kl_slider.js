@@ -4,12 +4,23 @@ import { button, html, numberText } from "../shared/controls.js";
 import { klConventions } from "./kl_conventions.js";
 import { RANGES } from "./limits.js";
 
+/**
+ * @import { Controls } from "../shared/controls.js"
+ * @import { Model } from "../shared/page_model.js"
+ * @import { Traits } from "./limits.js"
+ */
+
 const [LOWEST, HIGHEST] = RANGES.kl_weight;
 const LETTER = 2.6; // the least distance between two letters, in percent of the track
 
+/** @param {number} weight */
 const position = (weight) => (100 * Math.log(weight / LOWEST)) / Math.log(HIGHEST / LOWEST);
 
-/** Return what λ does to the data, in a sentence. */
+/**
+ * Return what λ does to the data, in a sentence.
+ *
+ * @param {number} weight
+ */
 function effect(weight) {
   if (Math.abs(weight - 1) < 0.005) return "This is the ELBO: every point counts once.";
   if (weight < 1) return `Every point counts as if seen ${numberText(1 / weight)} times.`;
@@ -19,8 +30,10 @@ function effect(weight) {
 /**
  * Return the slider and its marks as one node.
  *
- * @param {function} problem returns { numData, numParameters, noiseSigma } as they are now
- * @param {string[]} names of traits whose change may move the marks
+ * @param {Controls<Traits>} controls
+ * @param {Model<Traits>} model
+ * @param {() => Parameters<typeof klConventions>[0]} problem as it is now
+ * @param {(keyof Traits)[]} names of traits whose change may move the marks
  */
 export function klSlider(controls, model, problem, names) {
   const slider = controls.slider({
@@ -62,7 +75,7 @@ export function klSlider(controls, model, problem, names) {
       const end = within ? "" : " Beyond the slider's end.";
       row.meaning.textContent = `${formula}: ${meaning}${end}`;
       row.choose.disabled = !within;
-      row.choose.setAttribute("aria-pressed", rounded === weight);
+      row.choose.setAttribute("aria-pressed", String(rounded === weight));
       row.tick.hidden = row.label.hidden = !within;
     });
     // Letters that would cover each other stand side by side, in the order of their values.

@@ -8,26 +8,41 @@ import { average, decomposeEntropy, entropy, topClass } from "./network.js";
 const CLASSES = [...Array(10).keys()];
 const SURE = 0.2; // twice a uniform guess; a network that gives no class as much does not vote
 
+/** @param {number} share */
 export const percent = (share) => `${Math.round(100 * share)} %`;
+/** @param {number} value */
 export const nats = (value) => value.toFixed(2);
 
-/** Return the class that a network votes for, or null where it is not sure of any. */
+/**
+ * Return the class that a network votes for, or null where it is not sure of any.
+ *
+ * @param {number[]} probabilities
+ */
 function vote(probabilities) {
   const top = topClass(probabilities);
   return probabilities[top] < SURE ? null : top;
 }
 
-/** Return how many of the answers vote for each class. */
+/**
+ * Return how many of the answers vote for each class.
+ *
+ * @param {number[][]} answers
+ */
 export const countVotes = (answers) =>
   CLASSES.map((digit) => answers.filter((answer) => vote(answer) === digit).length);
 
-/** Say how many of `numDraws` networks voted for what, the most votes first. */
+/**
+ * Say how many of `numDraws` networks voted for what, the most votes first.
+ *
+ * @param {number[]} votes for each class
+ * @param {number} numDraws
+ */
 export function verdict(votes, numDraws) {
   const order = CLASSES.filter((digit) => votes[digit]).sort((a, b) => votes[b] - votes[a]);
   const unsure = numDraws - votes.reduce((a, b) => a + b);
   if (unsure === numDraws) return "none\u00a0is\u00a0sure";
   if (votes[order[0]] === numDraws) return `all\u00a0say\u00a0${order[0]}`;
-  const parts = order.map((digit) => [votes[digit], votes[digit] > 1 ? "say" : "says", digit]);
+  const parts = order.map((digit) => [votes[digit], votes[digit] > 1 ? "say" : "says", `${digit}`]);
   if (unsure) parts.push([unsure, unsure > 1 ? "are" : "is", "unsure"]);
   return parts.map((part) => part.join("\u00a0")).join(", ");
 }
@@ -36,6 +51,7 @@ export function verdict(votes, numDraws) {
 function bars() {
   const rects = CLASSES.map((digit) => svg("rect", { x: `${digit}.1`, width: 0.8 }));
   const node = svg("svg", { viewBox: "0 0 10 1", preserveAspectRatio: "none" }, ...rects);
+  /** @param {number[]} shares */
   const set = (shares) =>
     rects.forEach((rect, i) => {
       setAttributes(rect, { y: (1 - shares[i]).toFixed(3), height: shares[i].toFixed(3) });
@@ -48,9 +64,13 @@ function tile() {
   const title = html("b");
   const strip = bars();
   const node = html("div", { class: "tile" }, title, strip.node);
+  /**
+   * @param {number[]} probabilities
+   * @param {number} majority the class with the most votes
+   */
   const show = (probabilities, majority) => {
     const choice = vote(probabilities);
-    title.textContent = choice ?? "?";
+    title.textContent = String(choice ?? "?");
     node.classList.toggle("unsure", choice === null);
     node.classList.toggle("dissent", choice !== null && choice !== majority);
     strip.set(probabilities);
@@ -58,7 +78,12 @@ function tile() {
   return { node, show };
 }
 
-/** One answer in full: what it says and how surely, ten bars, and the classes below them. */
+/**
+ * One answer in full: what it says and how surely, ten bars, and the classes below them.
+ *
+ * @param {string} name
+ * @param {string} className
+ */
 function answer(name, className) {
   const title = html("p");
   const strip = bars();
@@ -66,6 +91,7 @@ function answer(name, className) {
   const labels = CLASSES.map((digit) => html("span", {}, `${digit}`));
   const classes = html("div", { class: "classes", "aria-hidden": "true" }, ...labels);
   const node = html("div", { class: `answer ${className}` }, title, plot, classes);
+  /** @param {number[]} probabilities */
   const show = (probabilities) => {
     const top = topClass(probabilities);
     const sure = `${percent(probabilities[top])} sure`;
@@ -78,13 +104,19 @@ function answer(name, className) {
   return { node, show };
 }
 
-/** A bar of entropy in nats, whose full length is that of a uniform guess. */
+/**
+ * A bar of entropy in nats, whose full length is that of a uniform guess.
+ *
+ * @param {string} name
+ * @param {string[]} parts
+ */
 function doubt(name, parts) {
   const rects = parts.map((part) => svg("rect", { class: part, y: 0, height: 1 }));
   const scale = { viewBox: `0 0 ${Math.log(10)} 1`, preserveAspectRatio: "none" };
   const bar = svg("svg", { ...scale, "aria-hidden": "true" }, ...rects);
   const total = html("b");
   const nodes = [html("span", {}, name), bar, total];
+  /** @param {number[]} values of the parts */
   const show = (values) => {
     let from = 0;
     values.forEach((value, i) => {
@@ -96,7 +128,12 @@ function doubt(name, parts) {
   return { nodes, show };
 }
 
-/** A part of the entropy in the legend, with its value. */
+/**
+ * A part of the entropy in the legend, with its value.
+ *
+ * @param {string} part
+ * @param {string} name
+ */
 function entry(part, name) {
   const value = html("b");
   const sample = svg("svg", { width: 14, height: 14, "aria-hidden": "true" });
@@ -105,6 +142,7 @@ function entry(part, name) {
 }
 
 export class Answers {
+  /** @param {number} numDraws */
   constructor(numDraws) {
     this.tiles = Array.from({ length: numDraws }, tile);
     this.votes = html("div", { class: "votes", role: "img" }, ...this.tiles.map((t) => t.node));
@@ -124,7 +162,12 @@ export class Answers {
     );
   }
 
-  /** Show the answers and return what they amount to, by the names of the figure's traits. */
+  /**
+   * Show the answers and return what they amount to, by the names of the figure's traits.
+   *
+   * @param {number[][]} answers
+   * @param {number[]} twinAnswer
+   */
   show(answers, twinAnswer) {
     const mean = average(answers);
     const votes = countVotes(answers);

@@ -7,16 +7,30 @@ import { pointFit, pointOutputs, startWeights, weightCount } from "./point_netwo
 import { adamStep, createAdam } from "./training.js";
 
 /**
+ * @import { Moments, Settings } from "./network.js"
+ * @import { Data } from "./point_network.js"
+ */
+
+/**
+ * @typedef {ReturnType<typeof createMember>} Member
+ * @typedef {ReturnType<typeof createDropout>} Dropout
+ */
+
+/**
  * Return k(x1, x2), the prior covariance of a 1-H-1 ReLU network's outputs at two inputs.
  *
  * Exact at every width; see `bnn_tutorial.relu_network_kernel` (Cho and Saul, 2009).
+ *
+ * @param {number} x1
+ * @param {number} x2
+ * @param {{ hidden_units: number, prior_std: number }} settings
  */
-export function reluKernel(x1, x2, { hidden, priorSigma }) {
+export function reluKernel(x1, x2, { hidden_units, prior_std }) {
   const norms = Math.hypot(1, x1) * Math.hypot(1, x2);
   // The angle between (1, x1) and (1, x2), from its tangent: near 0 a cosine would lose digits.
   const angle = Math.abs(Math.atan2(x2 - x1, 1 + x1 * x2));
   const share = (Math.sin(angle) + (Math.PI - angle) * Math.cos(angle)) / (2 * Math.PI);
-  return priorSigma ** 2 + hidden * priorSigma ** 4 * norms * share;
+  return prior_std ** 2 + hidden_units * prior_std ** 4 * norms * share;
 }
 
 /**
@@ -26,13 +40,18 @@ export function reluKernel(x1, x2, { hidden, priorSigma }) {
  * output weights shrinks, so that the covariance stays (Neal, 1996).
  *
  * mean = k* (K + s²I)⁻¹ y and std² = k** - k* (K + s²I)⁻¹ k*, by Cholesky (Rasmussen and Williams,
- * 2006, algorithm 2.1). `settings` are { hidden, priorSigma, noiseSigma }.
+ * 2006, algorithm 2.1).
+ *
+ * @param {Data} data
+ * @param {ArrayLike<number>} xNew
+ * @param {{ hidden_units: number, prior_std: number, noise_std: number }} settings
+ * @returns {Moments}
  */
 export function gaussianProcess({ x, y }, xNew, settings) {
   const size = x.length;
   const factor = Array.from(x, (of, row) => {
-    const values = Float64Array.from(x.slice(0, row + 1), (at) => reluKernel(of, at, settings));
-    values[row] += settings.noiseSigma ** 2;
+    const values = Float64Array.from({ length: row + 1 }, (_, i) => reluKernel(of, x[i], settings));
+    values[row] += settings.noise_std ** 2;
     return values;
   });
   for (let row = 0; row < size; row++)
@@ -41,6 +60,7 @@ export function gaussianProcess({ x, y }, xNew, settings) {
       for (let k = 0; k < column; k++) rest -= factor[row][k] * factor[column][k];
       factor[row][column] = row === column ? Math.sqrt(rest) : rest / factor[column][column];
     }
+  /** @param {Float64Array} values */
   const solve = (values) => {
     for (let row = 0; row < size; row++) {
       for (let k = 0; k < row; k++) values[row] -= factor[row][k] * values[k];
@@ -51,7 +71,8 @@ export function gaussianProcess({ x, y }, xNew, settings) {
   const whitened = solve(Float64Array.from(y));
   const mean = new Float64Array(xNew.length);
   const std = new Float64Array(xNew.length);
-  xNew.forEach((at, n) => {
+  for (let n = 0; n < xNew.length; n++) {
+    const at = xNew[n];
     const cross = solve(Float64Array.from(x, (of) => reluKernel(of, at, settings)));
     let variance = reluKernel(at, at, settings);
     for (let i = 0; i < size; i++) {
@@ -60,11 +81,17 @@ export function gaussianProcess({ x, y }, xNew, settings) {
     }
     // Rounding can take the difference of nearly equal variances below 0.
     std[n] = Math.sqrt(Math.max(variance, 0));
-  });
+  }
   return { mean, std };
 }
 
-/** Return the mean and the standard deviation, at each input, of several functions' values. */
+/**
+ * Return the mean and the standard deviation, at each input, of several functions' values.
+ *
+ * @param {ArrayLike<number>[]} functions
+ * @param {number} size
+ * @returns {Moments}
+ */
 function momentsOf(functions, size) {
   const mean = new Float64Array(size);
   const std = new Float64Array(size);
@@ -76,54 +103,98 @@ function momentsOf(functions, size) {
   return { mean, std };
 }
 
-/** A point network with its own Adam. */
-const createMember = (hidden, uniform) => ({
-  weights: startWeights(hidden, uniform),
-  gradient: new Float64Array(weightCount(hidden)),
-  adam: createAdam(weightCount(hidden)),
+/**
+ * A point network with its own Adam.
+ *
+ * @param {number} hidden_units
+ * @param {() => number} uniform
+ */
+const createMember = (hidden_units, uniform) => ({
+  weights: startWeights(hidden_units, uniform),
+  gradient: new Float64Array(weightCount(hidden_units)),
+  adam: createAdam(weightCount(hidden_units)),
 });
 
 /**
  * Take one step down the loss of a point network, mean NLL + λ Σw² / (2τ²N).
  *
  * With λ = 1 this is -log p(w, data) / N up to a constant, so the weight decay is the prior's.
+ *
+ * @param {Member} member
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {number} learningRate
+ * @param {ArrayLike<number> | null} [scales]
  */
 function memberStep({ weights, gradient, adam }, data, settings, learningRate, scales) {
-  pointFit(weights, data, settings.noiseSigma, gradient, scales);
-  const decay = settings.klWeight / (Math.max(data.x.length, 1) * settings.priorSigma ** 2);
+  pointFit(weights, data, settings.noise_std, gradient, scales);
+  const decay = settings.kl_weight / (Math.max(data.x.length, 1) * settings.prior_std ** 2);
   for (let i = 0; i < weights.length; i++) gradient[i] += decay * weights[i];
   adamStep(adam, weights, gradient, learningRate);
 }
 
-/** Return an ensemble of point networks from different starts (Lakshminarayanan et al., 2017). */
-export function createEnsemble({ hidden, members, seed }) {
+/**
+ * Return an ensemble of point networks from different starts (Lakshminarayanan et al., 2017).
+ *
+ * @param {{ hidden_units: number, members: number, seed: number }} options
+ */
+export function createEnsemble({ hidden_units, members, seed }) {
   const uniform = randomUniform(seed);
-  return Array.from({ length: members }, () => createMember(hidden, uniform));
+  return Array.from({ length: members }, () => createMember(hidden_units, uniform));
 }
 
-/** Take one step with every member. */
+/**
+ * Take one step with every member.
+ *
+ * @param {Member[]} ensemble
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {number} learningRate
+ */
 export function ensembleStep(ensemble, data, settings, learningRate) {
   for (const member of ensemble) memberStep(member, data, settings, learningRate);
 }
 
-/** Return the mean and the standard deviation across the members at `x`. */
+/**
+ * Return the mean and the standard deviation across the members at `x`.
+ *
+ * @param {Member[]} ensemble
+ * @param {ArrayLike<number>} x
+ */
 export const ensembleMoments = (ensemble, x) =>
   momentsOf(ensemble.map(({ weights }) => pointOutputs(weights, x)), x.length);
 
-/** Return a network whose hidden units are dropped with probability `rate`. */
-export function createDropout({ hidden, rate, seed }) {
+/**
+ * Return a network whose hidden units are dropped with probability `rate`.
+ *
+ * @param {{ hidden_units: number, rate: number, seed: number }} options
+ */
+export function createDropout({ hidden_units, rate, seed }) {
   const uniform = randomUniform(seed);
-  return { ...createMember(hidden, uniform), hidden, rate, uniform };
+  return { ...createMember(hidden_units, uniform), hidden_units, rate, uniform };
 }
 
-/** Return factors of hidden units: 0 for the dropped ones, 1 / (1 - rate) for the others. */
+/**
+ * Return factors of hidden units: 0 for the dropped ones, 1 / (1 - rate) for the others.
+ *
+ * @param {number} count
+ * @param {number} rate
+ * @param {() => number} uniform
+ */
 const dropped = (count, rate, uniform) =>
   Float64Array.from({ length: count }, () => (uniform() < rate ? 0 : 1 / (1 - rate)));
 
-/** Take one step in which every datum drops its own units. */
+/**
+ * Take one step in which every datum drops its own units.
+ *
+ * @param {Dropout} dropout
+ * @param {Data} data
+ * @param {Settings} settings
+ * @param {number} learningRate
+ */
 export function dropoutStep(dropout, data, settings, learningRate) {
-  const { hidden, rate, uniform } = dropout;
-  const scales = dropped(data.x.length * hidden, rate, uniform);
+  const { hidden_units, rate, uniform } = dropout;
+  const scales = dropped(data.x.length * hidden_units, rate, uniform);
   memberStep(dropout, data, settings, learningRate, scales);
 }
 
@@ -132,10 +203,14 @@ export function dropoutStep(dropout, data, settings, learningRate) {
  *
  * A pass drops the same units at all inputs and so is one function (Gal and Ghahramani, 2016). The
  * same seed drops the same units.
+ *
+ * @param {{ weights: ArrayLike<number>, hidden_units: number, rate: number }} dropout
+ * @param {ArrayLike<number>} x
+ * @param {{ count: number, seed: number }} options
  */
-export function dropoutMoments({ weights, hidden, rate }, x, { count, seed }) {
+export function dropoutMoments({ weights, hidden_units, rate }, x, { count, seed }) {
   const uniform = randomUniform(seed);
   const passes = Array.from({ length: count }, () =>
-    pointOutputs(weights, x, dropped(hidden, rate, uniform)));
+    pointOutputs(weights, x, dropped(hidden_units, rate, uniform)));
   return momentsOf(passes, x.length);
 }

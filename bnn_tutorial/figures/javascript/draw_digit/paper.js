@@ -4,8 +4,16 @@
 import { html, unusedName } from "../shared/controls.js";
 import { SIDE, rasterize, rotate } from "./drawing.js";
 
+/**
+ * @import { Traits } from "../draw_digit.js"
+ * @import { Controls } from "../shared/controls.js"
+ * @import { Model } from "../shared/page_model.js"
+ * @import { Stroke } from "./drawing.js"
+ */
+
 const PIXELS = 448; // of the paper's side, 16 for each that the networks see
 const STEP = 0.04; // of an arrow key, as a share of the paper's side
+/** @type {Record<string, [number, number]>} */
 const DIRECTIONS = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -13,23 +21,44 @@ const DIRECTIONS = {
   ArrowDown: [0, 1],
 };
 
+/** @param {number} share */
 const within = (share) => Math.min(Math.max(share, 0), 1);
 
-/** Show an image of 28x28 as dark ink on white paper. */
+/**
+ * Return what draws on a canvas.
+ *
+ * @param {HTMLCanvasElement} canvas
+ */
+const brush = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
+/**
+ * Show an image of 28x28 as dark ink on white paper.
+ *
+ * @param {Float32Array} image
+ * @param {HTMLCanvasElement} canvas
+ */
 export function show(image, canvas) {
   const pixels = new ImageData(SIDE, SIDE);
   image.forEach((value, i) => {
     pixels.data.fill(255 * (1 - value), 4 * i, 4 * i + 3);
     pixels.data[4 * i + 3] = 255;
   });
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  brush(canvas).putImageData(pixels, 0, 0);
 }
 
-/** Return ten images of 28x28 from their bytes. */
+/**
+ * Return ten images of 28x28 from their bytes, by the digit's name.
+ *
+ * @param {DataView} bytes
+ * @returns {Record<string, Float32Array | undefined>}
+ */
 function unpack(bytes) {
   const size = SIDE * SIDE;
-  return Array.from({ length: bytes.byteLength / size }, (_, digit) =>
-    Float32Array.from({ length: size }, (_, i) => bytes.getUint8(digit * size + i) / 255),
+  /** @param {number} digit */
+  const image = (digit) =>
+    Float32Array.from({ length: size }, (_, i) => bytes.getUint8(digit * size + i) / 255);
+  return Object.fromEntries(
+    Array.from({ length: bytes.byteLength / size }, (_, digit) => [digit, image(digit)]),
   );
 }
 
@@ -38,11 +67,16 @@ export class Paper {
   #controls;
   #changed;
   #digits;
+  /** @type {Stroke | null} */
   #stroke = null; // the one being drawn
   #pen = { x: 0.5, y: 0.5, visible: false };
   #scratch = html("canvas", { width: SIDE, height: SIDE });
 
-  /** `changed` is called whenever the strokes have changed, also while one is being drawn. */
+  /**
+   * @param {Model<Traits>} model
+   * @param {Controls<Traits>} controls
+   * @param {() => void} changed called whenever the strokes have changed, also while one is drawn
+   */
   constructor(model, controls, changed) {
     this.#model = model;
     this.#controls = controls;
@@ -69,7 +103,7 @@ export class Paper {
 
   /** Say what is on the paper. */
   name() {
-    const [example, angle] = ["example", "angle"].map((name) => this.#model.get(name));
+    const [example, angle] = [this.#model.get("example"), this.#model.get("angle")];
     const turned = angle % 360 ? `, turned by ${angle}°` : "";
     if (this.#digit()) return `Test digit ${example}${turned}`;
     if (this.#strokes().length === 0) return "An empty page";
@@ -78,7 +112,7 @@ export class Paper {
 
   /** Draw what is shown, turned as a whole, and the keyboard's pen. */
   paint() {
-    const context = this.canvas.getContext("2d");
+    const context = brush(this.canvas);
     context.reset();
     context.fillStyle = "white";
     context.fillRect(0, 0, PIXELS, PIXELS);
@@ -110,7 +144,11 @@ export class Paper {
     context.stroke();
   }
 
-  /** Show an example, or with "" an empty page, upright. */
+  /**
+   * Show an example, or with "" an empty page, upright.
+   *
+   * @param {string} example
+   */
   turnTo(example) {
     this.#stroke = null;
     this.#controls.set({ example, strokes: [], angle: 0 });
@@ -128,17 +166,26 @@ export class Paper {
     return this.#stroke ? [...drawn, this.#stroke] : drawn;
   }
 
-  /** Lengthen the stroke to a place on the paper, which may be turned. */
+  /**
+   * Lengthen the stroke to a place on the paper, which may be turned.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
   #extend(x, y) {
     const angle = (this.#model.get("angle") * Math.PI) / 180;
     const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
     const [right, down] = [x - 0.5, y - 0.5];
-    this.#stroke.push([
+    this.#stroke?.push([
       within(cosine * right - sine * down + 0.5),
       within(sine * right + cosine * down + 0.5),
     ]);
   }
 
+  /**
+   * @param {number} x
+   * @param {number} y
+   */
   #begin(x, y) {
     this.#finish();
     this.#stroke = [];
@@ -154,10 +201,19 @@ export class Paper {
 
   #listen() {
     const { canvas } = this;
+    /**
+     * @param {PointerEvent} event
+     * @returns {[number, number]}
+     */
     const place = (event) => {
       const box = canvas.getBoundingClientRect();
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     };
+    /**
+     * @template {keyof HTMLElementEventMap} Type
+     * @param {Type} type
+     * @param {(event: HTMLElementEventMap[Type]) => void} listener
+     */
     const on = (type, listener) =>
       canvas.addEventListener(type, (event) => {
         listener(event);
@@ -174,7 +230,8 @@ export class Paper {
       this.#extend(...place(event));
       this.#changed();
     });
-    for (const type of ["pointerup", "pointercancel"]) on(type, () => this.#finish());
+    on("pointerup", () => this.#finish());
+    on("pointercancel", () => this.#finish());
     on("blur", () => {
       this.#finish();
       this.#pen.visible = false;

@@ -2,9 +2,16 @@
 // and when they may rest. It draws nothing.
 
 import { randomNormal } from "../shared/gaussian.js";
-import { createNetwork } from "./network.js";
+import { createNetwork, exactLoss } from "./network.js";
 import { createDropout, createEnsemble, dropoutStep, ensembleStep } from "./references.js";
 import { adamStep, createAdam, estimatedLoss } from "./training.js";
+
+/**
+ * @import { Numbers } from "./limits.js"
+ * @import { History } from "./loss_plot.js"
+ * @import { Data } from "./point_network.js"
+ * @import { Estimator } from "./training.js"
+ */
 
 const INITIAL_STD = 0.05;
 const LEARNING_RATE = 0.02;
@@ -19,52 +26,81 @@ const STEPS_A_FRAME = 20;
 const RECORD_EVERY = 10;
 const RECORDS = 200;
 
+/**
+ * What is learnt and shown now.
+ *
+ * @typedef {object} Problem
+ * @property {Data} data
+ * @property {Numbers} settings
+ * @property {Estimator} estimator
+ * @property {boolean} show_dropout
+ * @property {boolean} show_ensemble
+ */
+
 /** Takes steps until the loss has settled, or until there were many since something changed. */
 class Learner {
+  steps = 0;
+  settled = false;
+  resting = false;
+  stepsAwake = 0;
+  #sum = 0;
+  #before = NaN;
+
+  /** @param {() => number} takeStep returns its loss, or NaN where the loss has noise in it */
   constructor(takeStep) {
-    this.takeStep = takeStep; // returns its loss, or NaN where the loss has noise in it
-    this.steps = 0;
-    this.wake();
+    this.takeStep = takeStep;
   }
 
   wake() {
     this.resting = false;
     this.stepsAwake = 0;
-    this.sum = 0;
-    this.before = NaN;
+    this.#sum = 0;
+    this.#before = NaN;
   }
 
   step() {
-    this.sum += this.takeStep();
+    this.#sum += this.takeStep();
     this.steps += 1;
     this.stepsAwake += 1;
     if (this.stepsAwake % STRETCH) return;
-    const mean = this.sum / STRETCH;
-    this.settled = Math.abs(this.before - mean) < SETTLED;
+    const mean = this.#sum / STRETCH;
+    this.settled = Math.abs(this.#before - mean) < SETTLED;
     this.resting = this.settled || this.stepsAwake >= MOST_STEPS;
-    this.before = mean;
-    this.sum = 0;
+    this.#before = mean;
+    this.#sum = 0;
   }
 }
 
 export class Session {
-  /** `problem()` returns { data, settings, estimator, overlays } as they are now. */
+  /**
+   * @param {() => Problem} problem
+   * @param {number} seed
+   */
   constructor(problem, seed) {
     const { settings } = problem();
-    const { hidden } = settings;
+    const { hidden_units } = settings;
     this.problem = problem;
-    this.network = createNetwork({ hidden, seed, initStd: INITIAL_STD });
-    this.ensemble = createEnsemble({ hidden, members: MEMBERS, seed });
-    this.dropout = createDropout({ hidden, rate: DROPOUT_RATE, seed });
+    this.network = createNetwork({ hidden_units, seed, initStd: INITIAL_STD });
+    this.ensemble = createEnsemble({ hidden_units, members: MEMBERS, seed });
+    this.dropout = createDropout({ hidden_units, rate: DROPOUT_RATE, seed });
     this.adam = createAdam(this.network.parameters.length);
     this.normal = randomNormal(seed);
+    /** @type {History} */
     this.history = [];
     this.learners = {
       network: new Learner(() => this.#networkStep()),
-      ensemble: new Learner(() => this.#overlayStep(ensembleStep, this.ensemble)),
-      dropout: new Learner(() => this.#overlayStep(dropoutStep, this.dropout)),
+      ensemble: new Learner(() => {
+        const { data, settings } = this.problem();
+        ensembleStep(this.ensemble, data, settings, LEARNING_RATE);
+        return NaN;
+      }),
+      dropout: new Learner(() => {
+        const { data, settings } = this.problem();
+        dropoutStep(this.dropout, data, settings, LEARNING_RATE);
+        return NaN;
+      }),
     };
-    this.measure();
+    this.now = this.#measured();
   }
 
   get steps() {
@@ -91,19 +127,29 @@ export class Session {
 
   /** Work out the loss of the network as it is. */
   measure() {
-    const { data, settings } = this.problem();
-    const { loss, fit, complexity, kl } = estimatedLoss(this.network, data, settings, {
-      estimator: "exact",
-    });
-    this.now = { loss, fit, complexity, kl };
+    this.now = this.#measured();
   }
 
-  /** Take `count` steps with everything that is shown. */
+  #measured() {
+    const { data, settings } = this.problem();
+    const { loss, fit, complexity, kl } = exactLoss(this.network, data, settings);
+    return { loss, fit, complexity, kl };
+  }
+
+  /**
+   * Take `count` steps with everything that is shown.
+   *
+   * @param {number} count
+   */
   step(count) {
     for (const learner of this.#active()) for (let i = 0; i < count; i++) learner.step();
   }
 
-  /** Take the steps of one frame, for about so many milliseconds. */
+  /**
+   * Take the steps of one frame, for about so many milliseconds.
+   *
+   * @param {number} milliseconds
+   */
   advance(milliseconds) {
     const awake = this.#active().filter((learner) => !learner.resting);
     for (const learner of awake) {
@@ -115,11 +161,11 @@ export class Session {
   }
 
   #active() {
-    const { overlays } = this.problem();
+    const { show_dropout, show_ensemble } = this.problem();
     const { network, ensemble, dropout } = this.learners;
     const shown = [network];
-    if (overlays.ensemble) shown.push(ensemble);
-    if (overlays.dropout) shown.push(dropout);
+    if (show_ensemble) shown.push(ensemble);
+    if (show_dropout) shown.push(dropout);
     return shown;
   }
 
@@ -136,11 +182,5 @@ export class Session {
     }
     adamStep(this.adam, network.parameters, gradient, LEARNING_RATE);
     return estimator === "exact" ? loss : NaN;
-  }
-
-  #overlayStep(take, learner) {
-    const { data, settings } = this.problem();
-    take(learner, data, settings, LEARNING_RATE);
-    return NaN;
   }
 }

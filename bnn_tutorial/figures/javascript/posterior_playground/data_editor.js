@@ -3,7 +3,7 @@
 
 import { button, html } from "../shared/controls.js";
 import { setAttributes, svg, tickText } from "../shared/plot.js";
-import { Gap } from "./gap.js";
+import { GapEditor } from "./gap.js";
 import {
   clamp,
   MOST_POINTS,
@@ -14,6 +14,20 @@ import {
   Y_DOMAIN,
 } from "./limits.js";
 
+/**
+ * @import { Controls } from "../shared/controls.js"
+ * @import { Model } from "../shared/page_model.js"
+ * @import { Plot } from "../shared/plot.js"
+ * @import { Gap, Point, Traits } from "./limits.js"
+ */
+
+/**
+ * @typedef {{ points: Point[], gap: Gap }} Data
+ * @typedef {"edit" | "erase" | "gap"} Tool
+ * @typedef {string | object} Gesture that may change the data several times, and is undone as one
+ */
+
+/** @type {{ value: Tool, label: string, hint: string, touchHint?: string }[]} */
 const TOOLS = [
   {
     value: "edit",
@@ -23,17 +37,26 @@ const TOOLS = [
       "keys: Tab to a point, arrows move it, Page Down goes to the next, Delete removes it.",
     touchHint: "Tap the plot to add a point, drag a point to move it; Erase removes points.",
   },
-  { value: "erase", label: "Erase", hint: "Click or tap points to remove them, or drag over them." },
+  {
+    value: "erase",
+    label: "Erase",
+    hint: "Click or tap points to remove them, or drag over them.",
+  },
   {
     value: "gap",
     label: "Cut a gap",
     hint: "Drag across the plot: the points between don't train. Move the gap by its edges.",
   },
 ];
+/** @type {Record<string, number>} */
+const NEIGHBOURS = { PageDown: 1, PageUp: -1 };
 const STEP = { x: 0.05, y: 0.5 };
+/** @type {Record<string, Point>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
+/** @type {Record<string, number>} */
 const REACH = { mouse: 12, touch: 20, pen: 14 }; // of a pointer, in pixels
 const TAP = 8; // pixels that a tap may move
+/** @type {Gap} */
 const FIRST_GAP = [-0.75, 0.75];
 const MOST_UNDO = 100;
 
@@ -42,21 +65,43 @@ export class DataEditor {
   #controls;
   #model;
   #original;
+  /** @type {Data[]} */
   #undo = [];
+  /** @type {SVGElement[]} */
   #nodes = [];
   #current = 0; // the point that the Tab key reaches
-  #gesture = null; // of the pointer, while it is down
+  /**
+   * The pointer's, while it is down; `near` is the point that it took, and `from` where that was.
+   *
+   * @type {{ kind: Tool | "add" | "move", near: number | null, at: { x: number, y: number },
+   *   from: Point | null, clientX: number, clientY: number } | null}
+   */
+  #gesture = null;
+  /** @type {Gesture | null} */
   #lastGesture = null;
+  /** @type {(number | null)[]} */
   #grips = [null, null]; // the points that the last two presses took
+  /** @type {Tool} */
   #tool = "edit";
+  gapButton = button("", () => this.#change({ gap: this.#gap.length ? [] : FIRST_GAP }));
+  undoButton = button("Undo", () => {
+    this.#lastGesture = null;
+    this.#controls.set(this.#undo.pop() ?? {});
+  });
+  hint = html("p", { class: "hint" });
 
-  /** @param {object[]} original the points and the gap that "Reset data" brings back */
+  /**
+   * @param {Plot} plot
+   * @param {Controls<Traits>} controls
+   * @param {Model<Traits>} model
+   * @param {Data} original what "Reset data" brings back
+   */
   constructor(plot, controls, model, original) {
     this.#plot = plot;
     this.#controls = controls;
     this.#model = model;
     this.#original = original;
-    this.gap = new Gap(plot, {
+    this.gap = new GapEditor(plot, {
       get: () => this.#gap,
       set: (gap, gesture) => {
         this.#change({ gap }, gesture);
@@ -81,7 +126,7 @@ export class DataEditor {
   draw() {
     const points = this.#points;
     const gap = this.#gap;
-    while (this.#nodes.length > points.length) this.#nodes.pop().remove();
+    this.#nodes.splice(points.length).forEach((node) => node.remove());
     for (let i = this.#nodes.length; i < points.length; i++) this.#nodes.push(this.#makeNode(i));
     this.#current = clamp(this.#current, [0, Math.max(points.length - 1, 0)]);
     const used = new Set(outsideGap(points, gap));
@@ -107,17 +152,12 @@ export class DataEditor {
 
   #makeToolbar() {
     const name = `tool-${Math.random()}`;
-    const tools = TOOLS.map(({ value, label }) => {
+    const tools = TOOLS.map((tool) => {
+      const { value, label } = tool;
       const input = html("input", { type: "radio", name, value, checked: value === this.#tool });
-      input.addEventListener("change", () => this.#choose(value));
+      input.addEventListener("change", () => this.#choose(tool));
       return html("label", {}, input, html("span", {}, label));
     });
-    this.gapButton = button("", () => this.#change({ gap: this.#gap.length ? [] : FIRST_GAP }));
-    this.undoButton = button("Undo", () => {
-      this.#lastGesture = null;
-      this.#controls.set(this.#undo.pop());
-    });
-    this.hint = html("p", { class: "hint" });
     return html(
       "div",
       { class: "data-tools live" },
@@ -134,16 +174,17 @@ export class DataEditor {
     );
   }
 
-  #choose(tool) {
-    this.#tool = tool;
-    this.#plot.svg.dataset.tool = tool;
-    const { hint, touchHint = hint } = TOOLS.find(({ value }) => value === tool);
+  /** @param {typeof TOOLS[number]} tool */
+  #choose({ value, hint, touchHint = hint }) {
+    this.#tool = value;
+    this.#plot.svg.dataset.tool = value;
     this.hint.textContent = matchMedia("(pointer: coarse)").matches ? touchHint : hint;
   }
 
   /** Take the focus from what is about to go, to a place near by where Enter does no harm. */
   #keepFocus() {
-    this.toolbar.querySelector("input:checked").focus({ preventScroll: true });
+    const chosen = /** @type {HTMLElement} */ (this.toolbar.querySelector("input:checked"));
+    chosen.focus({ preventScroll: true });
   }
 
   /** Bring the original data back; Undo brings back what they replace. */
@@ -151,16 +192,23 @@ export class DataEditor {
     this.#change(this.#original);
   }
 
-  /** Set points or gap; the changes of one `gesture` are one entry of Undo. */
+  /**
+   * Set points or gap; the changes of one `gesture` are one entry of Undo.
+   *
+   * @param {Partial<Data>} values
+   * @param {Gesture} [gesture]
+   */
   #change(values, gesture = {}) {
     const before = { points: this.#points, gap: this.#gap };
-    if (Object.entries(values).every(([name, value]) => before[name] === value)) return;
+    const { points, gap } = { ...before, ...values };
+    if (points === before.points && gap === before.gap) return;
     if (gesture !== this.#lastGesture) this.#undo.push(before);
     if (this.#undo.length > MOST_UNDO) this.#undo.shift();
     this.#lastGesture = gesture;
     this.#controls.set(values);
   }
 
+  /** @param {Point} point */
   #add(point) {
     if (this.#points.length >= MOST_POINTS) return;
     this.#change({ points: [...this.#points, point] });
@@ -176,14 +224,20 @@ export class DataEditor {
     this.#nodes.at(-1)?.focus();
   }
 
+  /**
+   * @param {number} index
+   * @param {Point} point
+   */
   #moved(index, point) {
     return this.#points.map((other, i) => (i === index ? point : other));
   }
 
+  /** @param {number} index */
   #without(index) {
     return this.#points.filter((_, i) => i !== index);
   }
 
+  /** @param {number} index */
   #makeNode(index) {
     const node = svg(
       "g",
@@ -196,18 +250,22 @@ export class DataEditor {
       svg("circle", { r: 3.5, class: "dot" }),
     );
     node.addEventListener("focus", () => {
-      this.#nodes[this.#current]?.setAttribute("tabindex", -1);
+      this.#nodes[this.#current]?.setAttribute("tabindex", "-1");
       this.#current = index;
-      node.setAttribute("tabindex", 0);
+      node.setAttribute("tabindex", "0");
     });
     node.addEventListener("keydown", (event) => this.#key(event, index));
     this.layer.append(node);
     return node;
   }
 
+  /**
+   * @param {KeyboardEvent} event
+   * @param {number} index
+   */
   #key(event, index) {
     const points = this.#points;
-    const neighbour = { PageDown: 1, PageUp: -1 }[event.key];
+    const neighbour = NEIGHBOURS[event.key];
     const arrow = ARROWS[event.key];
     if (neighbour) {
       this.#nodes[(index + neighbour + points.length) % points.length].focus();
@@ -224,7 +282,11 @@ export class DataEditor {
     event.preventDefault();
   }
 
-  /** Return the index of the point nearest to the pointer, or null if none is within its reach. */
+  /**
+   * Return the index of the point nearest to the pointer, or null if none is within its reach.
+   *
+   * @param {PointerEvent} event
+   */
   #nearest(event) {
     const plot = this.#plot;
     const { x, y } = plot.position(event);
@@ -236,16 +298,21 @@ export class DataEditor {
 
   #listen() {
     const { svg: surface } = this.#plot;
-    this.#choose(this.#tool);
+    this.#choose(TOOLS[0]);
     surface.addEventListener("pointerdown", (event) => this.#down(event));
     // A finger on a point, or one that erases or cuts, does not scroll the page.
-    const hold = (event) => this.#gesture && this.#gesture.kind !== "add" && event.preventDefault();
+    /** @param {TouchEvent} event */
+    const hold = (event) => {
+      if (this.#gesture && this.#gesture.kind !== "add") event.preventDefault();
+    };
     surface.addEventListener("touchstart", hold, { passive: false });
-    surface.addEventListener("pointermove", (event) => this.#gesture && this.#move(event));
+    surface.addEventListener("pointermove", (event) => this.#move(event));
     surface.addEventListener("pointerup", (event) => {
-      const { kind, at, clientX, clientY } = this.#gesture ?? {};
-      const moved = Math.hypot(event.clientX - clientX, event.clientY - clientY);
-      if (kind === "add" && moved < TAP) this.#add(pointAt(at.x, at.y));
+      if (this.#gesture?.kind === "add") {
+        const { at, clientX, clientY } = this.#gesture;
+        const moved = Math.hypot(event.clientX - clientX, event.clientY - clientY);
+        if (moved < TAP) this.#add(pointAt(at.x, at.y));
+      }
       this.#gesture = null;
     });
     surface.addEventListener("pointercancel", () => (this.#gesture = null));
@@ -256,6 +323,7 @@ export class DataEditor {
     });
   }
 
+  /** @param {PointerEvent} event */
   #down(event) {
     if (event.button !== 0 || !event.isPrimary) return;
     const at = this.#plot.position(event);
@@ -263,32 +331,36 @@ export class DataEditor {
     if (!within) return;
     const near = this.#nearest(event);
     const kind = this.#tool === "edit" ? (near === null ? "add" : "move") : this.#tool;
-    const from = this.#points[near];
+    const from = near === null ? null : this.#points[near];
     this.#gesture = { kind, near, at, from, clientX: event.clientX, clientY: event.clientY };
     this.#grips = [this.#grips[1], kind === "move" ? near : null];
     if (kind === "add") return; // a finger that moves on scrolls the page
     event.preventDefault();
     this.#plot.svg.setPointerCapture(event.pointerId);
-    if (kind === "move") this.#nodes[near].focus({ preventScroll: true });
+    if (kind === "move" && near !== null) this.#nodes[near].focus({ preventScroll: true });
     if (kind === "erase") this.#eraseAt(event);
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
+    if (!this.#gesture) return;
     const { kind, near, at, from } = this.#gesture;
     const to = this.#plot.position(event);
-    if (kind === "move") {
+    if (kind === "move" && near !== null && from) {
       const point = pointAt(from[0] + to.x - at.x, from[1] + to.y - at.y);
       this.#change({ points: this.#moved(near, point) }, this.#gesture);
     } else if (kind === "erase") {
       this.#eraseAt(event);
     } else if (kind === "gap") {
-      const gap = [at.x, to.x].map((x) => pointAt(x, 0)[0]).sort((a, b) => a - b);
-      if (gap[1] - gap[0] >= SMALLEST_GAP) this.#change({ gap }, this.#gesture);
+      const [low, high] = [at.x, to.x].map((x) => pointAt(x, 0)[0]).sort((a, b) => a - b);
+      if (high - low >= SMALLEST_GAP) this.#change({ gap: [low, high] }, this.#gesture);
     }
   }
 
+  /** @param {PointerEvent} event */
   #eraseAt(event) {
     const index = this.#nearest(event);
-    if (index !== null) this.#change({ points: this.#without(index) }, this.#gesture);
+    if (index === null) return;
+    this.#change({ points: this.#without(index) }, this.#gesture ?? undefined);
   }
 }

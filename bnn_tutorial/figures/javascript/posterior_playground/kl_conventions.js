@@ -9,8 +9,10 @@ const RECIPE_WEIGHT = 0.01;
  *
  * A program that writes NLL + c KL has λ = c N. With c KL beside a mean squared error, which is
  * 2s² NLL and a constant, λ = c N / (2s²).
+ *
+ * @param {{ numData: number, numParameters: number, noise_std: number }} problem
  */
-export function klConventions({ numData, numParameters, noiseSigma }) {
+export function klConventions({ numData, numParameters, noise_std }) {
   return [
     {
       letter: "A",
@@ -44,7 +46,7 @@ export function klConventions({ numData, numParameters, noiseSigma }) {
       letter: "E",
       name: "the printed 0.01",
       formula: "0.01 N / (2 P s²)",
-      value: (RECIPE_WEIGHT * numData) / (2 * numParameters * noiseSigma ** 2),
+      value: (RECIPE_WEIGHT * numData) / (2 * numParameters * noise_std ** 2),
       meaning: "squared error + 0.01 × averaged KL, the recipe of the chapter on regression.",
     },
   ];

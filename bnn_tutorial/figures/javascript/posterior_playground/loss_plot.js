@@ -3,17 +3,22 @@
 import { html, numberText } from "../shared/controls.js";
 import { linePath, Plot, setAttributes, svg } from "../shared/plot.js";
 
-const PARTS = {
-  fit: "fit: expected −log p(y | x, w) per point",
-  complexity: "complexity: λ KL / N",
-};
+/** @import { Session } from "./session.js" */
+
+/**
+ * @typedef {"fit" | "complexity"} Part of the loss
+ * @typedef {Record<Part | "step", number>[]} History
+ */
 
 const JITTER_RECORDS = 50; // the latest, over which the jitter is told
 
 /**
- * Return the standard deviation of independent noise in `values`, whatever straight line they follow.
+ * Return the standard deviation of independent noise in `values`, whatever straight line they
+ * follow.
  *
  * The second difference of three values has no trend, and 1 + 4 + 1 times one value's variance.
+ *
+ * @param {number[]} values
  */
 export function jitter(values) {
   const bends = values.slice(2).map((value, i) => value - 2 * values[i + 1] + values[i]);
@@ -22,6 +27,7 @@ export function jitter(values) {
 }
 
 export class LossPlot {
+  /** @type {History} */
   #history = [];
 
   constructor() {
@@ -33,15 +39,19 @@ export class LossPlot {
       draw: () => this.#draw(),
     });
     const layer = this.plot.layer("losses");
-    this.paths = {};
-    this.numbers = {};
-    const entries = Object.entries(PARTS).map(([name, words]) => {
-      this.paths[name] = layer.appendChild(svg("path", { class: name }));
-      this.numbers[name] = html("b");
+    /** @param {Part} name */
+    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    this.paths = { fit: path("fit"), complexity: path("complexity") };
+    this.numbers = { fit: html("b"), complexity: html("b") };
+    /**
+     * @param {Part} name
+     * @param {string} words
+     */
+    const entry = (name, words) => {
       const sample = svg("svg", { width: 28, height: 14, "aria-hidden": "true", class: "losses" });
       sample.append(svg("path", { d: "M1,7h26", class: name }));
       return html("li", {}, sample, html("span", {}, `${words} = `, this.numbers[name]));
-    });
+    };
     this.total = html("b");
     this.kl = html("b");
     this.jitter = html("b");
@@ -52,10 +62,22 @@ export class LossPlot {
       "div",
       { class: "loss live" },
       this.plot.svg,
-      html("ul", { class: "legend" }, ...entries, sum, whole, noise),
+      html(
+        "ul",
+        { class: "legend" },
+        entry("fit", "fit: expected −log p(y | x, w) per point"),
+        entry("complexity", "complexity: λ KL / N"),
+        sum,
+        whole,
+        noise,
+      ),
     );
   }
 
+  /**
+   * @param {History} history
+   * @param {Session["now"]} now
+   */
   show(history, { loss, fit, complexity, kl }) {
     this.numbers.fit.textContent = numberText(fit);
     this.numbers.complexity.textContent = numberText(complexity);
@@ -76,9 +98,9 @@ export class LossPlot {
 
   #draw() {
     const steps = this.#history.map(({ step }) => step);
-    for (const [name, path] of Object.entries(this.paths)) {
-      const values = this.#history.map((record) => record[name]);
-      setAttributes(path, { d: linePath(this.plot, steps, values) || null });
-    }
+    /** @param {number[]} values */
+    const line = (values) => ({ d: linePath(this.plot, steps, values) || null });
+    setAttributes(this.paths.fit, line(this.#history.map(({ fit }) => fit)));
+    setAttributes(this.paths.complexity, line(this.#history.map(({ complexity }) => complexity)));
   }
 }

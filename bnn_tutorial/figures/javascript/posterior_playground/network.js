@@ -5,9 +5,9 @@
 // one vector: the means of the first layer's H weights and H biases, those of the second layer's H
 // weights and its bias, then all rhos in the same order.
 //
-// `data` is { x, y }, two arrays of N numbers. `settings` are { priorSigma, klWeight, noiseSigma }:
-// the prior N(0, priorSigma²) of every weight and bias, the KL's weight λ, and the noise s in the
-// units of y. The loss is the expected negative log-likelihood per datum + λ KL / N, in nats.
+// The settings are the prior N(0, prior_std²) of every weight and bias, the KL's weight λ, and the
+// noise s in the units of y. The loss is the expected negative log-likelihood per datum + λ KL / N,
+// in nats.
 
 import {
   inverseSoftplus,
@@ -21,15 +21,27 @@ import {
 } from "../shared/gaussian.js";
 import { meanNll, pointOutputs, startWeights, weightCount } from "./point_network.js";
 
+/** @import { Data } from "./point_network.js" */
+
+/**
+ * @typedef {{ prior_std: number, kl_weight: number, noise_std: number }} Settings
+ * @typedef {ReturnType<typeof createNetwork>} Network
+ * @typedef {{ mean: Float64Array, std: Float64Array }} Moments at each of several inputs
+ */
+
 const SMALLEST_NORMAL = 2 ** -1022;
 
-/** Return a network whose means start as torch.nn draws its weights, every width at `initStd`. */
-export function createNetwork({ hidden, seed, initStd }) {
-  const size = weightCount(hidden);
+/**
+ * Return a network whose means start as torch.nn draws its weights, every width at `initStd`.
+ *
+ * @param {{ hidden_units: number, seed: number, initStd: number }} options
+ */
+export function createNetwork({ hidden_units, seed, initStd }) {
+  const size = weightCount(hidden_units);
   const parameters = new Float64Array(2 * size);
   const gradient = new Float64Array(2 * size);
   const network = {
-    hidden,
+    hidden_units,
     size,
     parameters,
     mean: parameters.subarray(0, size),
@@ -40,21 +52,25 @@ export function createNetwork({ hidden, seed, initStd }) {
     rhoGradient: gradient.subarray(size),
     std: new Float64Array(size),
     units: {
-      std: new Float64Array(hidden), // of the pre-activations
-      on: new Float64Array(hidden),
-      off: new Float64Array(hidden),
-      density: new Float64Array(hidden),
-      mean: new Float64Array(hidden), // of the activations
-      variance: new Float64Array(hidden),
+      std: new Float64Array(hidden_units), // of the pre-activations
+      on: new Float64Array(hidden_units),
+      off: new Float64Array(hidden_units),
+      density: new Float64Array(hidden_units),
+      mean: new Float64Array(hidden_units), // of the activations
+      variance: new Float64Array(hidden_units),
     },
     output: new Float64Array(2), // its mean and variance
   };
-  network.mean.set(startWeights(hidden, randomUniform(seed)));
+  network.mean.set(startWeights(hidden_units, randomUniform(seed)));
   network.rho.fill(inverseSoftplus(initStd));
   return network;
 }
 
-/** Set the standard deviations of all weights from their rhos. */
+/**
+ * Set the standard deviations of all weights from their rhos.
+ *
+ * @param {Network} network
+ */
 export function updateStds({ rho, std, size }) {
   for (let i = 0; i < size; i++) std[i] = softplus(rho[i]);
 }
@@ -68,14 +84,17 @@ export function updateStds({ rho, std, size }) {
  *   E[h] = m on + √v g(z),   Var[h] = v (on + z² on off + z g(z) (off - on) - g(z)²).
  *
  * Products with independent weights N(μ, σ²) add (μ² + σ²) Var[h] + σ² E[h]² to the variance.
+ *
+ * @param {Network} network
+ * @param {number} x
  */
-function propagate({ hidden, mean, std, units, output }, x) {
-  const outputBias = 3 * hidden;
+function propagate({ hidden_units, mean, std, units, output }, x) {
+  const outputBias = 3 * hidden_units;
   let outputMean = mean[outputBias];
   let outputVariance = std[outputBias] ** 2;
-  for (let j = 0; j < hidden; j++) {
-    const m = mean[j] * x + mean[hidden + j];
-    const v = Math.max((std[j] * x) ** 2 + std[hidden + j] ** 2, SMALLEST_NORMAL);
+  for (let j = 0; j < hidden_units; j++) {
+    const m = mean[j] * x + mean[hidden_units + j];
+    const v = Math.max((std[j] * x) ** 2 + std[hidden_units + j] ** 2, SMALLEST_NORMAL);
     const unitStd = Math.sqrt(v);
     // Beyond 9 standard deviations a unit is on or off to the last digit of a double.
     const z = m / Math.max(unitStd, Math.abs(m) / 9);
@@ -87,8 +106,8 @@ function propagate({ hidden, mean, std, units, output }, x) {
     const unitMean = m * on + unitStd * density;
     const unitVariance =
       v * (on + z * z * on * off + z * density * (off - on) - density * density);
-    const weight = mean[2 * hidden + j];
-    const weightVariance = std[2 * hidden + j] ** 2;
+    const weight = mean[2 * hidden_units + j];
+    const weightVariance = std[2 * hidden_units + j] ** 2;
     outputMean += weight * unitMean;
     outputVariance +=
       (weight * weight + weightVariance) * unitVariance + weightVariance * unitMean * unitMean;
@@ -108,18 +127,23 @@ function propagate({ hidden, mean, std, units, output }, x) {
  *
  * With a pre-activation N(m, v): ∂E[h]/∂m = on, ∂E[h]/∂v = g(z) / (2√v), ∂E[h²]/∂m = 2 E[h] and
  * ∂E[h²]/∂v = on, as an expectation's slope in v is half that of its second derivative.
+ *
+ * @param {Network} network
+ * @param {number} x
+ * @param {number} meanSlope
+ * @param {number} varianceSlope
  */
 function backpropagate(network, x, meanSlope, varianceSlope) {
-  const { hidden, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
-  for (let j = 0; j < hidden; j++) {
-    const weight = mean[2 * hidden + j];
-    const weightStd = std[2 * hidden + j];
+  const { hidden_units, mean, std, units, meanGradient, rhoGradient: stdGradient } = network;
+  for (let j = 0; j < hidden_units; j++) {
+    const weight = mean[2 * hidden_units + j];
+    const weightStd = std[2 * hidden_units + j];
     const unitMean = units.mean[j];
     const unitVariance = units.variance[j];
     const on = units.on[j];
-    meanGradient[2 * hidden + j] +=
+    meanGradient[2 * hidden_units + j] +=
       meanSlope * unitMean + 2 * varianceSlope * weight * unitVariance;
-    stdGradient[2 * hidden + j] +=
+    stdGradient[2 * hidden_units + j] +=
       2 * varianceSlope * weightStd * (unitVariance + unitMean * unitMean);
 
     const unitMeanSlope = meanSlope * weight + 2 * varianceSlope * weightStd ** 2 * unitMean;
@@ -129,12 +153,12 @@ function backpropagate(network, x, meanSlope, varianceSlope) {
     const vSlope =
       unitMeanSlope * meanByVariance + unitVarianceSlope * (on - 2 * unitMean * meanByVariance);
     meanGradient[j] += mSlope * x;
-    meanGradient[hidden + j] += mSlope;
+    meanGradient[hidden_units + j] += mSlope;
     stdGradient[j] += 2 * vSlope * std[j] * x * x;
-    stdGradient[hidden + j] += 2 * vSlope * std[hidden + j];
+    stdGradient[hidden_units + j] += 2 * vSlope * std[hidden_units + j];
   }
-  meanGradient[3 * hidden] += meanSlope;
-  stdGradient[3 * hidden] += 2 * varianceSlope * std[3 * hidden];
+  meanGradient[3 * hidden_units] += meanSlope;
+  stdGradient[3 * hidden_units] += 2 * varianceSlope * std[3 * hidden_units];
 }
 
 /**
@@ -143,12 +167,17 @@ function backpropagate(network, x, meanSlope, varianceSlope) {
  * Returns { loss, fit, complexity, kl, gradient }: complexity = λ KL / N is the KL's part of the
  * loss, `kl` the divergence itself in nats, and `gradient` is overwritten by the network's next
  * loss. Without data N counts as 1.
+ *
+ * @param {Network} network
+ * @param {number} numData
+ * @param {Settings} settings
+ * @param {number} fit
  */
-export function withDivergence(network, numData, { priorSigma, klWeight }, fit) {
+export function withDivergence(network, numData, { prior_std, kl_weight }, fit) {
   const { size, mean, rho, std, gradient, meanGradient, rhoGradient } = network;
-  const scale = klWeight / Math.max(numData, 1);
-  const precision = 1 / (priorSigma * priorSigma);
-  let kl = size * (Math.log(priorSigma) - 0.5);
+  const scale = kl_weight / Math.max(numData, 1);
+  const precision = 1 / (prior_std * prior_std);
+  let kl = size * (Math.log(prior_std) - 0.5);
   for (let i = 0; i < size; i++) {
     kl += 0.5 * precision * (std[i] * std[i] + mean[i] * mean[i]) - Math.log(std[i]);
     meanGradient[i] += scale * precision * mean[i];
@@ -163,10 +192,14 @@ export function withDivergence(network, numData, { priorSigma, klWeight }, fit) 
  *
  * The fit is the mean over the data of E[-log p(y | x, w)] =
  * log(2πs²) / 2 + ((y - E[f])² + Var[f]) / (2s²).
+ *
+ * @param {Network} network
+ * @param {Data} data
+ * @param {Settings} settings
  */
 export function exactLoss(network, { x, y }, settings) {
   const { output } = network;
-  const noiseVariance = settings.noiseSigma ** 2;
+  const noiseVariance = settings.noise_std ** 2;
   const varianceSlope = 0.5 / (noiseVariance * x.length);
   let squares = 0;
   updateStds(network);
@@ -180,7 +213,13 @@ export function exactLoss(network, { x, y }, settings) {
   return withDivergence(network, x.length, settings, meanNll(squares, x.length, noiseVariance));
 }
 
-/** Return the exact mean and standard deviation of the network's function at each of `x`. */
+/**
+ * Return the exact mean and standard deviation of the network's function at each of `x`.
+ *
+ * @param {Network} network
+ * @param {ArrayLike<number>} x
+ * @returns {Moments}
+ */
 export function exactMoments(network, x) {
   const moments = { mean: new Float64Array(x.length), std: new Float64Array(x.length) };
   updateStds(network);
@@ -197,6 +236,10 @@ export function exactMoments(network, x) {
  *
  * The same seed gives the same standard normal noise, so that the functions move smoothly while
  * the network trains.
+ *
+ * @param {Network} network
+ * @param {ArrayLike<number>} x
+ * @param {{ count: number, seed: number }} options
  */
 export function drawFunctions(network, x, { count, seed }) {
   const { size, mean, std } = network;
@@ -213,10 +256,14 @@ export function drawFunctions(network, x, { count, seed }) {
  * Count the held-out targets `y` outside k total standard deviations, √(std² + noise²).
  *
  * Returns { outside, total, share, nominal }; `nominal` is the share a Gaussian leaves outside.
+ *
+ * @param {ArrayLike<number>} y
+ * @param {{ mean: ArrayLike<number>, std: ArrayLike<number> }} moments
+ * @param {{ noise_std: number, k: number }} band
  */
-export function auditBand(y, { mean, std }, { noiseSigma, k }) {
+export function auditBand(y, { mean, std }, { noise_std, k }) {
   let outside = 0;
   for (let n = 0; n < y.length; n++)
-    if (Math.abs(y[n] - mean[n]) > k * Math.hypot(std[n], noiseSigma)) outside += 1;
+    if (Math.abs(y[n] - mean[n]) > k * Math.hypot(std[n], noise_std)) outside += 1;
   return { outside, total: y.length, share: outside / y.length, nominal: 2 * normalCdf(-k) };
 }

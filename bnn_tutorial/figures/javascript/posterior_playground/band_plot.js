@@ -6,6 +6,25 @@ import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js"
 import { truth } from "./audit.js";
 import { X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
+/** @import { Moments } from "./network.js" */
+
+/**
+ * @typedef {"gaussian_process" | "dropout" | "ensemble"} Overlay
+ * @typedef {"epistemic" | "total" | "functions" | "truth"} Part that can be left out
+ */
+
+/**
+ * What the picture shows.
+ *
+ * @typedef {object} Content
+ * @property {Float64Array} mean of the network on the grid
+ * @property {Float64Array} std
+ * @property {number} noise_std
+ * @property {Record<Part, boolean>} show
+ * @property {Float64Array[]} functions drawn from the posterior
+ * @property {Partial<Record<Overlay, Moments | false | null>>} overlays
+ */
+
 const INTERVALS = 120;
 const [TALL, LOW] = [340, 260]; // the plot's heights, on a wide page and on a phone
 
@@ -15,13 +34,10 @@ export const GRID = Float64Array.from(
   (_, i) => X_DOMAIN[0] + ((X_DOMAIN[1] - X_DOMAIN[0]) * i) / INTERVALS,
 );
 
-/** What can be laid over the band: name, words of the legend; the style is the stylesheet's. */
-const OVERLAYS = {
-  gaussian_process:
-    "exact Gaussian process with this network's prior covariance: mean and ±3σ of the curve",
-  dropout: "MC dropout: mean and ±3σ of the curve",
-  ensemble: "ensemble of five: mean and ±3σ of the curve",
-};
+/** @type {Part[]} */
+const PARTS = ["epistemic", "total", "functions", "truth"];
+/** @type {Overlay[]} */
+const OVERLAYS = ["gaussian_process", "dropout", "ensemble"];
 
 const LEGEND = {
   mean: "posterior mean",
@@ -30,18 +46,30 @@ const LEGEND = {
   functions: "functions drawn from the posterior",
   truth: "the curve that the data came from",
   outsiders: "held-out points outside the total band",
+  gaussian_process:
+    "exact Gaussian process with this network's prior covariance: mean and ±3σ of the curve",
+  dropout: "MC dropout: mean and ±3σ of the curve",
+  ensemble: "ensemble of five: mean and ±3σ of the curve",
 };
 
+/**
+ * @param {Moments} moments
+ * @param {number} k
+ * @param {number} [extra] standard deviation, of the noise
+ */
 const around = ({ mean, std }, k, extra = 0) => {
   const sigma = std.map((value) => k * Math.hypot(value, extra));
   return { low: mean.map((m, i) => m - sigma[i]), high: mean.map((m, i) => m + sigma[i]) };
 };
 
 export class BandPlot {
+  /** @type {Content | null} */
   #content = null;
+  /** @type {{ x: number, y: number }[]} */
+  #outsiders = [];
   #legendEntries;
 
-  /** @param {function} drawOver draws what else lies in the plot */
+  /** @param {() => void} drawOver draws what else lies in the plot */
   constructor(drawOver) {
     this.drawOver = drawOver;
     this.plot = new Plot({
@@ -57,19 +85,24 @@ export class BandPlot {
       },
     });
     const layer = this.plot.layer("bands");
+    /** @param {string} name */
     const path = (name) => layer.appendChild(svg("path", { class: name }));
-    this.paths = Object.fromEntries(
-      ["total", "epistemic", "functions", "truth", "mean", "outsiders"].map((n) => [n, path(n)]),
-    );
-    this.overlays = Object.fromEntries(
-      Object.keys(OVERLAYS).map((name) => [
-        name,
-        { mean: path(`overlay ${name}`), edges: path(`overlay edges ${name}`) },
-      ]),
-    );
+    this.paths = {
+      total: path("total"),
+      epistemic: path("epistemic"),
+      functions: path("functions"),
+      truth: path("truth"),
+      mean: path("mean"),
+      outsiders: path("outsiders"),
+    };
+    this.overlays = OVERLAYS.map((name) => ({
+      name,
+      mean: path(`overlay ${name}`),
+      edges: path(`overlay edges ${name}`),
+    }));
     this.legend = html("ul", { class: "legend" });
-    this.#legendEntries = new Map(
-      Object.entries({ ...LEGEND, ...OVERLAYS }).map(([name, words]) => [
+    this.#legendEntries = Object.fromEntries(
+      Object.entries(LEGEND).map(([name, words]) => [
         name,
         html("li", {}, swatch(name), html("span", {}, words)),
       ]),
@@ -86,45 +119,54 @@ export class BandPlot {
   }
 
   /**
-   * Show `content`: the network's { mean, std } on the grid and its noiseSigma; `show`, what of its
-   * epistemic and total band, functions and truth is wanted; the drawn functions; and by the name
-   * of an overlay { mean, std }. The outsiders stay as `showOutsiders` left them.
+   * Show `content`; the outsiders stay as `showOutsiders` left them.
+   *
+   * @param {Content} content
    */
   show(content) {
     this.#content = content;
     this.#draw();
   }
 
-  /** Show held-out points as crosses. */
+  /**
+   * Show held-out points as crosses.
+   *
+   * @param {{ x: number, y: number }[]} points
+   */
   showOutsiders(points) {
-    this.outsiders = points;
+    this.#outsiders = points;
     this.#drawOutsiders();
   }
 
   #draw() {
     if (!this.#content) return;
-    const { mean, std, noiseSigma, show, functions, overlays } = this.#content;
+    const { mean, std, noise_std, show, functions, overlays } = this.#content;
     const { plot, paths } = this;
+    /**
+     * @param {SVGElement} node
+     * @param {string | false | null | undefined} d
+     */
     const put = (node, d) => setAttributes(node, { d: d || null });
+    /** @param {ReturnType<typeof around>} edges */
     const area = ({ low, high }) => areaPath(plot, GRID, low, high);
     const epistemic = show.epistemic ? area(around({ mean, std }, 3)) : "";
     put(paths.epistemic, epistemic);
     // With the epistemic band as a hole (by the rule evenodd), so that the colours don't mix.
-    put(paths.total, show.total && area(around({ mean, std }, 3, noiseSigma)) + epistemic);
+    put(paths.total, show.total && area(around({ mean, std }, 3, noise_std)) + epistemic);
     put(paths.functions, functions.map((values) => linePath(plot, GRID, values)).join(""));
     put(paths.truth, show.truth && linePath(plot, GRID, GRID.map(truth)));
     put(paths.mean, linePath(plot, GRID, mean));
-    for (const [name, nodes] of Object.entries(this.overlays)) {
+    for (const { name, mean, edges } of this.overlays) {
       const moments = overlays[name];
-      put(nodes.mean, moments && linePath(plot, GRID, moments.mean));
-      const { low, high } = moments ? around(moments, 3) : {};
-      put(nodes.edges, moments && linePath(plot, GRID, low) + linePath(plot, GRID, high));
+      const band = moments && around(moments, 3);
+      put(mean, moments && linePath(plot, GRID, moments.mean));
+      put(edges, band && linePath(plot, GRID, band.low) + linePath(plot, GRID, band.high));
     }
     this.#drawOutsiders();
-    const shown = ["mean", ...Object.keys(show).filter((name) => show[name])];
-    if (show.total && this.outsiders?.length) shown.push("outsiders");
-    shown.push(...Object.keys(overlays).filter((name) => overlays[name]));
-    const entries = shown.map((name) => this.#legendEntries.get(name));
+    const shown = ["mean", ...PARTS.filter((name) => show[name])];
+    if (show.total && this.#outsiders.length) shown.push("outsiders");
+    shown.push(...OVERLAYS.filter((name) => overlays[name]));
+    const entries = shown.map((name) => this.#legendEntries[name]);
     const same = entries.length === this.legend.children.length;
     if (!same || entries.some((entry, i) => entry !== this.legend.children[i]))
       this.legend.replaceChildren(...entries);
@@ -132,21 +174,31 @@ export class BandPlot {
 
   #drawOutsiders() {
     const { plot } = this;
-    const shown = this.#content?.show.total ? (this.outsiders ?? []) : [];
+    const shown = this.#content?.show.total ? this.#outsiders : [];
+    /** @param {{ x: number, y: number }} point */
     const cross = ({ x, y }) =>
       `M${(plot.x(x) - 3).toFixed(1)},${(plot.y(y) - 3).toFixed(1)}l6,6m0,-6l-6,6`;
     setAttributes(this.paths.outsiders, { d: shown.map(cross).join("") || null });
   }
 }
 
-/** Return a sample of how `name` is drawn. */
+/** @type {Record<string, string>} */
+const SAMPLES = {
+  epistemic: "M1,1h26v12h-26z",
+  total: "M1,1h26v12h-26z",
+  outsiders: "M11,4l6,6m0,-6l-6,6",
+};
+
+/**
+ * Return a sample of how `name` is drawn.
+ *
+ * @param {string} name
+ */
 function swatch(name) {
-  const wide = name === "epistemic" || name === "total";
-  const d = { outsiders: "M11,4l6,6m0,-6l-6,6" }[name] ?? (wide ? "M1,1h26v12h-26z" : "M1,7h26");
-  const style = name in OVERLAYS ? `overlay ${name}` : name;
+  const style = OVERLAYS.some((overlay) => overlay === name) ? `overlay ${name}` : name;
   return svg(
     "svg",
     { width: 28, height: 14, class: "bands", "aria-hidden": "true" },
-    svg("path", { d, class: style }),
+    svg("path", { d: SAMPLES[name] ?? "M1,7h26", class: style }),
   );
 }

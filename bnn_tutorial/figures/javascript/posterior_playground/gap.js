@@ -3,11 +3,21 @@
 import { movable, setAttributes, svg, tickText } from "../shared/plot.js";
 import { clamp, SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
+/**
+ * @import { Interval, Plot } from "../shared/plot.js"
+ * @import { Gap } from "./limits.js"
+ */
+
 const SIDES = ["Left", "Right"];
 const STEP = 0.05;
 
-export class Gap {
-  /** `get()` returns the gap, [] or [low, high]; `set(gap, gesture)` changes it. */
+export class GapEditor {
+  /**
+   * @param {Plot} plot
+   * @param {object} options
+   * @param {() => Gap} options.get
+   * @param {(gap: Gap, gesture?: string) => void} options.set
+   */
   constructor(plot, { get, set }) {
     this.plot = plot;
     this.area = svg("rect", { class: "gap-area" });
@@ -20,11 +30,12 @@ export class Gap {
         svg("line", { class: "dot" }),
       );
       return movable(node, plot, {
-        from: () => get()[side],
+        from: () => get()[side] ?? 0,
         move: (x) => {
-          const gap = [...get()];
-          gap[side] = Number(clamp(x, this.#room(gap, side)).toFixed(2));
-          set(gap, `${name} edge`);
+          const [low, high] = get();
+          if (low === undefined || high === undefined) return;
+          const edge = Number(clamp(x, this.#room([low, high], side)).toFixed(2));
+          set(side ? [low, edge] : [edge, high], `${name} edge`);
         },
         step: STEP,
         remove: () => set([]),
@@ -34,11 +45,18 @@ export class Gap {
     this.layer.append(this.area, this.text, ...this.edges);
   }
 
-  /** Return the interval in which an edge may lie. */
+  /**
+   * Return the interval in which an edge may lie.
+   *
+   * @param {Interval} gap
+   * @param {number} side
+   * @returns {Interval}
+   */
   #room([low, high], side) {
     return side ? [low + SMALLEST_GAP, X_DOMAIN[1]] : [X_DOMAIN[0], high - SMALLEST_GAP];
   }
 
+  /** @param {Gap} gap */
   draw(gap) {
     setAttributes(this.layer, { display: gap.length ? null : "none" });
     if (!gap.length) return;
