@@ -98,7 +98,7 @@ _build/html/index.html:
 
 node_modules/installed: package-lock.json package.json
 	@command -v npm >/dev/null || { echo "== Installing Node.js, in which the figures are built and tested: 100 MB, a minute."; $(INSTALL) nodejs npm; }
-	@echo "== Installing what builds, checks and judges the figures: 60 MB, some seconds."
+	@echo "== Installing what builds, checks and judges the figures, and checks the types of the code: 100 MB, some seconds."
 	@npm ci --no-audit --no-fund --loglevel=error \
 		|| { echo "== It could not be installed. This step needs the network."; exit 1; }
 	@touch $@

@@ -14,6 +14,7 @@ from chromium import launch
 from playwright.sync_api import sync_playwright
 
 from bnn_tutorial import figures
+from bnn_tutorial.figures.figure import Figure
 
 STILLS = Path(figures.__file__).parent / "stills"
 
@@ -43,7 +44,9 @@ TO_STILL = """(figure) => {
 
 
 def main(names: list[str]) -> None:
-    classes = {cls.name: cls for cls in map(figures.__dict__.get, figures.__all__)}
+    classes: dict[str, type[Figure]] = {
+        cls.name: cls for cls in (getattr(figures, name) for name in figures.__all__)
+    }
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(viewport={"width": 800, "height": 900}, reduced_motion="reduce")

@@ -168,7 +168,7 @@ def test_the_layers_named_get_a_posterior(bayesian):
         seed=0,
     )
     images = TensorDataset(torch.zeros(1, 1, 28, 28), torch.zeros(1))
-    model = building.build(chosen, images)["model"]
+    model = building.build(chosen, images).model
     num_layers = {"all": (2, 3), "head": (0, 3), "none": (0, 0)}[bayesian]
     assert tuple(len(bt.bayesian_layers(part)) for part in (model.trunk, model.head)) == num_layers
     for layer in bt.bayesian_layers(model):

@@ -8,7 +8,7 @@ import pytest
 from helpers.figure_clock import pass_frames, pass_time, rest
 
 FIGURE_AUDIT = Path(__file__).with_name("figure_audit.js").read_text(encoding="utf-8")
-PAGE_AUDIT = Path(__file__).parents[1].joinpath("page_audit.js").read_text(encoding="utf-8")
+PAGE_AUDIT = Path(__file__).parents[1].joinpath("helpers/page_audit.js").read_text(encoding="utf-8")
 DARK_PAGE = "html[data-theme=dark] { background: #121212; color: #ddd }"
 SYSTEM_PAGE = "html { background: Canvas; color-scheme: light dark }"
 CONTROLS = "button:enabled, input, select, summary, [tabindex='0']"
