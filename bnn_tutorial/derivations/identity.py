@@ -7,11 +7,17 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import sympy
 from torch import Tensor
 
 STANDARD_ERRORS = 5.0
+
+# The two sides of a check.
+Expressions = tuple[sympy.Expr | float, sympy.Expr | float]
+Numbers = tuple[SupportsFloat, SupportsFloat]
+Draws = tuple[Tensor, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Check:
     run: Callable[[], Outcome]
 
 
-def symbolic(statement: str, sides: Callable[[], tuple]) -> Check:
+def symbolic(statement: str, sides: Callable[[], Expressions]) -> Check:
     """Return a check that two SymPy expressions are equal for every value of their symbols.
 
     Args:
@@ -61,7 +67,7 @@ def symbolic(statement: str, sides: Callable[[], tuple]) -> Check:
     return Check(statement, "symbolic", run)
 
 
-def exact(statement: str, sides: Callable[[], tuple]) -> Check:
+def exact(statement: str, sides: Callable[[], Numbers]) -> Check:
     """Return a check that two numbers are equal up to rounding, 1e-9 of the larger one.
 
     Args:
@@ -77,7 +83,7 @@ def exact(statement: str, sides: Callable[[], tuple]) -> Check:
     return Check(statement, "exact arithmetic", run)
 
 
-def quadrature(statement: str, sides: Callable[[], tuple], tolerance: float = 1e-8) -> Check:
+def quadrature(statement: str, sides: Callable[[], Numbers], tolerance: float = 1e-8) -> Check:
     """Return a check of a numerical integral against a formula.
 
     Args:
@@ -93,7 +99,7 @@ def quadrature(statement: str, sides: Callable[[], tuple], tolerance: float = 1e
     return Check(statement, "quadrature", run)
 
 
-def monte_carlo(statement: str, sides: Callable[[], tuple[Tensor, float]]) -> Check:
+def monte_carlo(statement: str, sides: Callable[[], Draws]) -> Check:
     """Return a check that independent draws average to a value, within 5 standard errors.
 
     Args:
