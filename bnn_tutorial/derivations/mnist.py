@@ -189,70 +189,6 @@ EQ_MNIST_LOGITS = Identity(
 )
 
 
-def _mean_network(mean: float, variance: float) -> Numbers:
-    shrunk = mean / math.sqrt(1 + math.pi * variance / 8)
-    return _mean_sigmoid(mean, math.sqrt(variance)), 1 / (1 + math.exp(-shrunk))
-
-
-EQ_MNIST_MEAN_NETWORK = Identity(
-    label="eq-mnist-mean-network",
-    chapter="mnist",
-    name="Confidence lost in averaging",
-    formula=(
-        r"\begin{aligned} & \int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df \\"
-        r" &\quad \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg) \end{aligned}"
-    ),
-    checks=(
-        quadrature("m = 4, v = 16, to 0.01", lambda: _mean_network(4, 16), tolerance=0.01),
-        quadrature("m = 1, v = 4, to 0.01", lambda: _mean_network(1, 4), tolerance=0.01),
-    ),
-)
-
-
-def _entropy_symbolic() -> Expressions:
-    a, b = Symbol("a", positive=True), Symbol("b", positive=True)
-    draws = [(a, 1 - a), (b, 1 - b)]
-    mean = [(p + q) / 2 for p, q in zip(*draws, strict=True)]
-    total = -sum(p * log(p) for p in mean)
-    aleatoric = sum(-sum(p * log(p) for p in draw) for draw in draws) / 2
-    epistemic = (
-        sum(sum(p * (log(p) - log(m)) for p, m in zip(draw, mean, strict=True)) for draw in draws)
-        / 2
-    )
-    return sympy.expand(total - aleatoric), sympy.expand(epistemic)
-
-
-def _entropy_torch() -> Numbers:
-    draws = (2 * standard_draws(3, 9, 1, 10)).softmax(dim=-1)
-    mean = Categorical(probs=draws.mean(dim=0))
-    divergence = torch.distributions.kl_divergence(Categorical(probs=draws), mean)
-    return decompose_entropy(draws).epistemic, divergence.mean()
-
-
-def _entropy_disagreement() -> Numbers:
-    # Two sure draws for two classes: no draw is in doubt, and all of ln 2 is disagreement.
-    parts = decompose_entropy(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=torch.float64))
-    return parts.epistemic, math.log(2)
-
-
-EQ_MNIST_ENTROPY = Identity(
-    label="eq-mnist-entropy",
-    chapter="mnist",
-    name="Entropy decomposition",
-    formula=(
-        r"\begin{aligned} \underbrace{\mathbb H[\bar p]}_{\text{total}} ={}"
-        r" & \underbrace{\frac1S \sum_{s} \mathbb H[p_s]}_{\text{aleatoric}} \\"
-        r" & + \underbrace{\frac1S \sum_{s} \mathrm{KL}(p_s \,\|\, \bar p)}_{\text{epistemic}}"
-        r" \end{aligned}"
-    ),
-    checks=(
-        symbolic("two draws, two classes", _entropy_symbolic),
-        exact("nine draws, ten classes: decompose_entropy, the mean KL", _entropy_torch),
-        exact("two sure draws that contradict each other: ln 2", _entropy_disagreement),
-    ),
-)
-
-
 def _ece_by_hand() -> Numbers:
     # Two classes, sorted by hand: three predictions at 0.95, of which two hit, and one hit at 0.65.
     first = torch.tensor([0.95, 0.95, 0.95, 0.65], dtype=torch.float64)
@@ -305,14 +241,79 @@ EQ_MNIST_ACCURACY_ERROR = Identity(
     checks=(exact("N = 12, a = 9/10: summed over all 13 outcomes", _accuracy_error),),
 )
 
+
+def _entropy_symbolic() -> Expressions:
+    a, b = Symbol("a", positive=True), Symbol("b", positive=True)
+    draws = [(a, 1 - a), (b, 1 - b)]
+    mean = [(p + q) / 2 for p, q in zip(*draws, strict=True)]
+    total = -sum(p * log(p) for p in mean)
+    aleatoric = sum(-sum(p * log(p) for p in draw) for draw in draws) / 2
+    epistemic = (
+        sum(sum(p * (log(p) - log(m)) for p, m in zip(draw, mean, strict=True)) for draw in draws)
+        / 2
+    )
+    return sympy.expand(total - aleatoric), sympy.expand(epistemic)
+
+
+def _entropy_torch() -> Numbers:
+    draws = (2 * standard_draws(3, 9, 1, 10)).softmax(dim=-1)
+    mean = Categorical(probs=draws.mean(dim=0))
+    divergence = torch.distributions.kl_divergence(Categorical(probs=draws), mean)
+    return decompose_entropy(draws).epistemic, divergence.mean()
+
+
+def _entropy_disagreement() -> Numbers:
+    # Two sure draws for two classes: no draw is in doubt, and all of ln 2 is disagreement.
+    parts = decompose_entropy(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=torch.float64))
+    return parts.epistemic, math.log(2)
+
+
+EQ_MNIST_ENTROPY = Identity(
+    label="eq-mnist-entropy",
+    chapter="mnist",
+    name="Entropy decomposition",
+    formula=(
+        r"\begin{aligned} \underbrace{\mathbb H[\bar p]}_{\text{total}} ={}"
+        r" & \underbrace{\frac1S \sum_{s} \mathbb H[p_s]}_{\text{aleatoric}} \\"
+        r" & + \underbrace{\frac1S \sum_{s} \mathrm{KL}(p_s \,\|\, \bar p)}_{\text{epistemic}}"
+        r" \end{aligned}"
+    ),
+    checks=(
+        symbolic("two draws, two classes", _entropy_symbolic),
+        exact("nine draws, ten classes: decompose_entropy, the mean KL", _entropy_torch),
+        exact("two sure draws that contradict each other: ln 2", _entropy_disagreement),
+    ),
+)
+
+
+def _mean_network(mean: float, variance: float) -> Numbers:
+    shrunk = mean / math.sqrt(1 + math.pi * variance / 8)
+    return _mean_sigmoid(mean, math.sqrt(variance)), 1 / (1 + math.exp(-shrunk))
+
+
+EQ_MNIST_MEAN_NETWORK = Identity(
+    label="eq-mnist-mean-network",
+    chapter="mnist",
+    name="Confidence lost in averaging",
+    formula=(
+        r"\begin{aligned} & \int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df \\"
+        r" &\quad \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg) \end{aligned}"
+    ),
+    checks=(
+        quadrature("m = 4, v = 16, to 0.01", lambda: _mean_network(4, 16), tolerance=0.01),
+        quadrature("m = 1, v = 4, to 0.01", lambda: _mean_network(1, 4), tolerance=0.01),
+    ),
+)
+
+
 IDENTITIES = (
     EQ_MNIST_LIKELIHOOD,
     EQ_MNIST_MINIBATCH,
     EQ_MNIST_PREDICTIVE,
     EQ_MNIST_JENSEN,
     EQ_MNIST_LOGITS,
-    EQ_MNIST_MEAN_NETWORK,
-    EQ_MNIST_ENTROPY,
     EQ_MNIST_ECE,
     EQ_MNIST_ACCURACY_ERROR,
+    EQ_MNIST_ENTROPY,
+    EQ_MNIST_MEAN_NETWORK,
 )

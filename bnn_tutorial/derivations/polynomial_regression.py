@@ -436,20 +436,6 @@ EQ_POLY_OUTSIDE = Identity(
 )
 
 
-def _audit_spread() -> Numbers:
-    num_points, share = 40, Fraction(3, 10)
-    return binomial_std(num_points, share), math.sqrt(share * (1 - share) / num_points)
-
-
-EQ_POLY_BINOMIAL = Identity(
-    label="eq-poly-binomial",
-    chapter="polynomial_regression",
-    name="How far an audit can be off",
-    formula=r"""\operatorname{std}(\text{share}) = \sqrt{\frac{r\,(1 - r)}{M}}""",
-    checks=(exact("the binomial distribution added up, in fractions", _audit_spread),),
-)
-
-
 def _uniform_outside(k: float) -> Numbers:
     """The share of uniform noise beyond k standard deviations, counted on a fine grid."""
     u = (torch.arange(1_000_000, dtype=torch.float64) + 0.5) / 1_000_000
@@ -469,6 +455,20 @@ EQ_POLY_UNIFORM = Identity(
         quadrature("k = 1, counted on a grid", lambda: _uniform_outside(1.0), tolerance=1e-5),
         quadrature("k = 2, counted on a grid", lambda: _uniform_outside(2.0), tolerance=1e-5),
     ),
+)
+
+
+def _audit_spread() -> Numbers:
+    num_points, share = 40, Fraction(3, 10)
+    return binomial_std(num_points, share), math.sqrt(share * (1 - share) / num_points)
+
+
+EQ_POLY_BINOMIAL = Identity(
+    label="eq-poly-binomial",
+    chapter="polynomial_regression",
+    name="How far an audit can be off",
+    formula=r"""\operatorname{std}(\text{share}) = \sqrt{\frac{r\,(1 - r)}{M}}""",
+    checks=(exact("the binomial distribution added up, in fractions", _audit_spread),),
 )
 
 
@@ -526,7 +526,7 @@ IDENTITIES = (
     EQ_POLY_PRIOR,
     EQ_POLY_TOTAL,
     EQ_POLY_OUTSIDE,
-    EQ_POLY_BINOMIAL,
     EQ_POLY_UNIFORM,
+    EQ_POLY_BINOMIAL,
     EQ_POLY_LAST_LAYER,
 )
