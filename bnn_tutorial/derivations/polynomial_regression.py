@@ -208,9 +208,8 @@ def _fitted_std(beta: float, prior_std: float) -> float:
     log_std = torch.zeros((), dtype=torch.float64, requires_grad=True)
     for _ in range(50):
         std = log_std.exp()
-        kl = torch.distributions.kl_divergence(
-            Normal(DATA.new_zeros(()), std), Normal(0.0, prior_std)
-        )
+        q = Normal(DATA.new_zeros(()), std)
+        kl = torch.distributions.kl_divergence(q, normal(0.0, prior_std))
         loss = std.square() + beta * kl / len(DATA)
         (slope,) = torch.autograd.grad(loss, log_std, create_graph=True)
         (curvature,) = torch.autograd.grad(slope, log_std)
@@ -452,8 +451,12 @@ EQ_POLY_UNIFORM = Identity(
 &\quad = \max\left( 0,\; 1 - \frac{k}{\sqrt 3} \right)
 \end{aligned}""",
     checks=(
-        quadrature("k = 1, counted on a grid", lambda: _uniform_outside(1.0), tolerance=1e-5),
-        quadrature("k = 2, counted on a grid", lambda: _uniform_outside(2.0), tolerance=1e-5),
+        quadrature(
+            "k = 1, counted on a grid", lambda: _uniform_outside(1.0), absolute_tolerance=1e-5
+        ),
+        quadrature(
+            "k = 2, counted on a grid", lambda: _uniform_outside(2.0), absolute_tolerance=1e-5
+        ),
     ),
 )
 
