@@ -384,7 +384,7 @@ def _shared_draw_convolution() -> Numbers:
         kernel = parameters[:9].view(1, 1, 3, 3)
         return layer.linear_map(image, kernel, parameters[9:]).flatten()
 
-    jacobian = torch.func.jacrev(output)(torch.zeros(10, dtype=torch.float64))
+    jacobian = torch.autograd.functional.jacobian(output, torch.zeros(10, dtype=torch.float64))
     first, second = 8, 15
     patches = F.pad(F.unfold(image, 3, padding=1)[0], (0, 0, 0, 1), value=1.0)  # 1: the bias's
     formula = (variances * patches[:, first] * patches[:, second]).sum()
