@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from records import RESULTS, ROOT, first_line, line, machine, write_table
 
@@ -58,7 +59,8 @@ def notebook_seconds() -> dict[str, float]:
 
     [folder] = (BUILD / "execution").iterdir()
     records = get_cache(folder).list_cache_records()
-    return {Path(str(r.uri)).stem: float(r.data["execution_seconds"]) for r in records}
+    seconds: dict[str, Any] = {Path(str(r.uri)).stem: r.data["execution_seconds"] for r in records}
+    return seconds
 
 
 def measure() -> dict:

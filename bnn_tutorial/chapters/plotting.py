@@ -9,9 +9,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import Tensor
 

@@ -52,7 +52,10 @@ def make_kl_schedule(text: str, weight: float) -> float | KLSchedule:
     """
     if text == "constant":
         return weight
-    return BlundellWeights(weight) if text == "blundell" else KLWarmup(*numbers_of(text), weight)
+    if text == "blundell":
+        return BlundellWeights(weight)
+    [epochs] = numbers_of(text)
+    return KLWarmup(epochs, weight)
 
 
 def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:

@@ -579,7 +579,7 @@ def test_every_command_that_the_documents_show_can_be_read():
     texts += [(repository / page).read_text() for page in ("README.md", "book/running.md")]
     text = "\n".join(texts).replace("\\\n", "")
     shown = re.findall(r"^[ $].*-m bnn_tutorial (.*)$", text, flags=re.MULTILINE)
-    assert len(shown) == 15
+    assert len(shown) == 12
     for command in shown:
         make_parser().parse_args(shlex.split(command))
 
