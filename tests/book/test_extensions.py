@@ -208,6 +208,15 @@ def test_a_cell_that_fails_is_named_last_and_the_other_notebooks_are_kept(small_
     assert "second" not in done.stdout
 
 
+@pytest.fixture
+def interruptible():
+    """Programs that hear an interruption: those that a shell starts in the background do not."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_at_once_and_keeps_what_was_executed(small_book):
     root, write, _ = small_book
     write("first", "import time", "open('started', 'w').close()\ntime.sleep(1000)")
