@@ -108,7 +108,7 @@ def plot_band(
     ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0, label=label)
 
 
-def plot_history(history: History, *names: str) -> Figure:
+def plot_history(history: History, *names: str | tuple[str, ...]) -> Figure:
     """Draw recorded quantities over the epochs, one panel each.
 
     Args:
