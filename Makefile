@@ -6,7 +6,6 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 # Where an installation was interrupted, it is finished first.
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
-CHROMIUM = $$(which chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable)
 
 .PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
 .DELETE_ON_ERROR:
@@ -46,11 +45,12 @@ figures: node_modules/installed .venv/installed ## Build the interactive figures
 	npm run --silent figures
 	$(BIN)/python scripts/make_stills.py
 
-lint: .venv/installed ## Check the code and the notebooks with ruff
+lint: .venv/installed node_modules/installed ## Check the code and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	npm run --silent lint
 
-benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for README's table
+benchmark: _build/benchmark/installed ## Measure the speed beside other libraries, for the book's page
 	OMP_NUM_THREADS=1 _build/benchmark/bin/python benchmarks/speed.py
 	_build/benchmark/bin/python benchmarks/speed.py --table
 
@@ -62,9 +62,9 @@ benchmark-commands: .venv/installed browser node_modules/installed ## Measure ma
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/commands.py --table
 
-benchmark-figures: book browser ## Measure the figures in Chromium, for README's table
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/browser.py
-	$(BIN)/python benchmarks/browser.py --table
+benchmark-figures: book browser ## Measure the figures in Chromium, for the book's page
+	OMP_NUM_THREADS=1 PYTHONPATH=scripts $(BIN)/python benchmarks/browser.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/browser.py --table
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
@@ -79,7 +79,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 19
 
 browser:
-	@[ -n "$(CHROMIUM)" ] || { echo "== Installing Chromium, in which the pages are tested: up to 130 MB, a minute."; \
+	@$(PYTHON) scripts/chromium.py >/dev/null 2>&1 || { echo "== Installing Chromium, in which the pages are tested: up to 130 MB, a minute."; \
 		{ $(INSTALL) chromium-headless-shell fonts-liberation; } || { $(INSTALL) chromium fonts-liberation; }; } \
 		|| echo "== Chromium could not be installed, which needs a network and the right to install: the tests that need it say how to get it."
 
@@ -98,7 +98,7 @@ _build/html/index.html:
 
 node_modules/installed: package-lock.json package.json
 	@command -v npm >/dev/null || { echo "== Installing Node.js, in which the figures are built and tested: 100 MB, a minute."; $(INSTALL) nodejs npm; }
-	@echo "== Installing what builds and judges the figures: 15 MB, some seconds."
+	@echo "== Installing what builds, checks and judges the figures, and checks the types of the code: 100 MB, some seconds."
 	@npm ci --no-audit --no-fund --loglevel=error \
 		|| { echo "== It could not be installed. This step needs the network."; exit 1; }
 	@touch $@

@@ -1,8 +1,8 @@
 """How good the twin, the Bayesian head and the all-Bayesian network are on the full MNIST.
 
-Explained in README's section "Accuracy". ``--search`` tries the settings in ``SEARCH`` on a split
-of the training images; without it, the settings that the recorded search chose are trained on all
-training images with several seeds and scored once on the test images; ``--table`` writes README's
+Explained on the page "How fast, how accurate". ``--search`` tries the settings in ``SEARCH`` on a
+split of the training images; without it, the settings that the recorded search chose are trained on
+all training images with several seeds and scored once on the test images; ``--table`` writes that
 table. The data lie where ``load_mnist`` looks: name the folder with BNN_TUTORIAL_DATA.
 """
 
@@ -192,7 +192,9 @@ def run(
     }
 
 
-def split_data(search: bool, images: int | None) -> tuple[TensorDataset, ...]:
+def split_data(
+    search: bool, images: int | None
+) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
     """Return what to train on, what to score on, and foreign images.
 
     A search sees the training images alone: 5,000 of them, drawn once, are its validation, and
@@ -211,7 +213,11 @@ def split_data(search: bool, images: int | None) -> tuple[TensorDataset, ...]:
         foreign = TensorDataset(*foreign[:2000])
     else:
         inside = bt.load_mnist(False, full=True)
-    return tuple(TensorDataset(*data[:images]) for data in (training, inside, foreign))
+    return (
+        TensorDataset(*training[:images]),
+        TensorDataset(*inside[:images]),
+        TensorDataset(*foreign[:images]),
+    )
 
 
 def summaries(runs: list[dict]) -> list[dict]:
@@ -239,10 +245,10 @@ def summaries(runs: list[dict]) -> list[dict]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Search, or train and score what was chosen, or write README's table."""
+    """Search, or train and score what was chosen, or write the page's table."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
     parser.add_argument("--search", action="store_true", help="try SEARCH on a validation split")
-    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--models", nargs="+", choices=NETWORKS, default=["mnist"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, help="in place of the settings' own")

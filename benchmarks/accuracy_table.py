@@ -1,11 +1,11 @@
-"""README's table of accuracies, made from what ``accuracy.py`` recorded, and the targets below it.
+"""The table of accuracies, made from what ``accuracy.py`` recorded, and the targets below it.
 
-Explained in README's section "Accuracy".
+Explained on the page "How fast, how accurate".
 """
 
 import json
 
-from records import RESULTS, ROOT, line, with_table
+from records import RESULTS, line, write_table
 
 RECORD, SEARCH_RECORD = RESULTS / "accuracy.json", RESULTS / "accuracy-search.json"
 NETWORKS = {"mnist": "MNIST CNN", "lenet5": "LeNet-5", "alexnet": "AlexNet"}
@@ -91,7 +91,7 @@ def search_sentence(search: dict) -> str:
 
 
 def table(record: dict, search: dict) -> str:
-    """Return the Markdown that stands between the two marks in README."""
+    """Return the Markdown that stands between the two marks on the page."""
     machine, summaries = record["machine"], record["summary"]
     place = machine["gpu"] if record["device"] == "cuda" else machine["cpu"]
     means = {(part["network"], part["variant"]): part["mean"] for part in summaries}
@@ -117,7 +117,6 @@ def table(record: dict, search: dict) -> str:
 
 
 def write() -> None:
-    """Write README's table from the recorded results."""
-    readme = ROOT / "README.md"
+    """Write the page's table from the recorded results."""
     record, search = (json.loads(path.read_text()) for path in (RECORD, SEARCH_RECORD))
-    readme.write_text(with_table(readme.read_text(), "accuracy", table(record, search)))
+    write_table("accuracy", table(record, search))

@@ -1,21 +1,21 @@
 """How fast the interactive figures are in a browser, and what they add to the book's pages.
 
-Explained in README's section "Interactive figures". In headless Chromium: the figures with one core
+Explained on the page "How fast, how accurate". In headless Chromium: the figures with one core
 for all its processes, the pages with all cores. The built site is needed: ``make
-benchmark-figures`` builds it, measures on Linux and writes README's table.
+benchmark-figures`` builds it, measures on Linux and writes the page's table.
 """
 
 import argparse
 import datetime
 import json
 import os
-import shutil
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import browser_table
+from chromium import launch
 from playwright.sync_api import Browser, Page, sync_playwright
 from records import ROOT, first_line, machine
 from tqdm import tqdm
@@ -24,10 +24,6 @@ from bnn_tutorial import figures
 from bnn_tutorial.figures.figure import BUNDLES, Figure
 
 SITE = ROOT / "_build" / "html"
-CHROMIUM = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-    "chromium-headless-shell",
-)
 HIDDEN_UNITS = 50
 
 IMPORT = """async (source) => {
@@ -35,13 +31,13 @@ IMPORT = """async (source) => {
   window.module = await import(address);
 }"""
 # Training steps a second, in each of eight parts of the time; one more goes before, to warm up.
-STEPS = """({points, hidden, milliseconds}) => {
+STEPS = """({points, hidden_units, milliseconds}) => {
   const data = {
     x: Float64Array.from(points, ([x]) => x),
     y: Float64Array.from(points, ([, y]) => y),
   };
-  const settings = {priorSigma: 2, klWeight: 1, noiseSigma: 0.577};
-  const network = module.createNetwork({hidden, seed: 1, initStd: 0.05});
+  const settings = {prior_std: 2, kl_weight: 1, noise_std: 0.577};
+  const network = module.createNetwork({hidden_units, seed: 1, initStd: 0.05});
   const adam = module.createAdam(network.parameters.length);
   const rate = () => {
     const start = performance.now();
@@ -124,11 +120,7 @@ def chromium(*, one_core: bool) -> Iterator[Browser]:
         os.sched_setaffinity(0, {min(cores)})  # those started from here inherit it
     try:
         with sync_playwright() as playwright:
-            path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-            options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(
-                executable_path=path or playwright.chromium.executable_path, args=options
-            )
+            browser = launch(playwright)
             yield browser
             browser.close()
     finally:
@@ -150,7 +142,7 @@ def measure_playground(browser: Browser, seconds: float = 5) -> dict:
     figure = figures.PosteriorPlayground(hidden_units=HIDDEN_UNITS)
     page = browser.new_page()
     page.evaluate(IMPORT, figure._esm)
-    task = {"points": figure.points, "hidden": HIDDEN_UNITS, "milliseconds": 1000 * seconds}
+    task = {"points": figure.points, "hidden_units": HIDDEN_UNITS, "milliseconds": 1000 * seconds}
     rates = page.evaluate(STEPS, task)
     page.close()
     page = opened(browser, figure)
@@ -210,9 +202,9 @@ def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measure, or write README's table from what was measured."""
+    """Measure, or write the page's table from what was measured."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--rounds", type=int, default=5, help="how often a page is opened")
     parser.add_argument("--date", default=datetime.date.today().isoformat())
     parser.add_argument("--output", type=Path, default=browser_table.RECORD)

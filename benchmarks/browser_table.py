@@ -1,11 +1,11 @@
-"""README's table of the interactive figures' speed, from what ``browser.py`` measured.
+"""The table of the interactive figures' speed, from what ``browser.py`` measured.
 
-Explained in README's section "Interactive figures".
+Explained on the page "How fast, how accurate".
 """
 
 import json
 
-from records import RESULTS, ROOT, line, with_table
+from records import RESULTS, line, write_table
 
 RECORD = RESULTS / "browser.json"
 STEPS_TARGET = 500  # a second
@@ -86,7 +86,7 @@ def page_lines(record: dict) -> list[str]:
 
 
 def table(record: dict) -> str:
-    """Return the Markdown that stands between the two marks in README."""
+    """Return the Markdown that stands between the two marks on the page."""
     computer = record["machine"]
     intro = (
         f"Measured on {computer['date']}: {computer['cpu']}; {record['browser']}, with one core "
@@ -110,7 +110,5 @@ def table(record: dict) -> str:
 
 
 def write() -> None:
-    """Write README's table from the recorded results."""
-    readme = ROOT / "README.md"
-    record = json.loads(RECORD.read_text())
-    readme.write_text(with_table(readme.read_text(), "browser", table(record)))
+    """Write the page's table from the recorded results."""
+    write_table("browser", table(json.loads(RECORD.read_text())))

@@ -14,11 +14,11 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from records import RESULTS, ROOT, first_line, line, machine, with_table
+from records import RESULTS, ROOT, first_line, line, machine, write_table
 
 RECORD = RESULTS / "commands.json"
-PAGE = ROOT / "CONTRIBUTING.md"
 BUILD = ROOT / "_build"
 # Seconds, on two cores.
 TARGETS = {"book": 180, "book beside a busy process": 450, "book again": 15, "test": 480}
@@ -59,7 +59,8 @@ def notebook_seconds() -> dict[str, float]:
 
     [folder] = (BUILD / "execution").iterdir()
     records = get_cache(folder).list_cache_records()
-    return {Path(str(r.uri)).stem: float(r.data["execution_seconds"]) for r in records}
+    seconds: dict[str, Any] = {Path(str(r.uri)).stem: r.data["execution_seconds"] for r in records}
+    return seconds
 
 
 def measure() -> dict:
@@ -112,7 +113,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recorded = json.loads(RECORD.read_text())
     if arguments.table:
-        PAGE.write_text(with_table(PAGE.read_text(), "commands", table(recorded)))
+        write_table("commands", table(recorded), ROOT / "CONTRIBUTING.md")
         return
     record = {"machine": machine(arguments.date), "before": recorded["before"], **measure()}
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")

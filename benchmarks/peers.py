@@ -1,7 +1,7 @@
 """The same network and training loss as each library's documentation writes them.
 
-Used by ``speed.py``; explained in README's section "Speed". Every library keeps its own default
-prior and initialization, which change no step's cost.
+Used by ``speed.py``; explained on the page "How fast, how accurate". Every library keeps its own
+default prior and initialization, which change no step's cost.
 """
 
 import copy

@@ -1,6 +1,6 @@
-"""What the benchmarks share: the machine in a record, a table's lines and its place in README.
+"""What the benchmarks share: the machine in a record, a table's lines and its place on the page.
 
-Explained in README's sections "Speed" and "Accuracy".
+Explained on the page "How fast, how accurate".
 """
 
 import importlib.metadata
@@ -14,6 +14,7 @@ import bnn_tutorial as bt
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "book" / "performance.md"
 
 
 def first_line(text: str | None) -> str:
@@ -58,32 +59,37 @@ def line(cells: list[str]) -> str:
 
 
 def marks(name: str) -> tuple[str, str]:
-    """Return the two comments between which README holds the table called ``name``."""
+    """Return the two comments between which a page holds the table called ``name``."""
     return f"<!-- {name} table: start -->", f"<!-- {name} table: end -->"
 
 
-def table_in(readme: str, name: str) -> str:
+def table_in(page: str, name: str) -> str:
     """Return the table that stands between its two marks.
 
     Raises:
         ValueError: a mark is missing.
     """
     first, last = marks(name)
-    _, start, rest = readme.partition(first)
+    _, start, rest = page.partition(first)
     table, end, _ = rest.partition(last)
     if not (start and end):
-        raise ValueError(f"README.md: expected the marks {first} and {last}")
+        raise ValueError(f"expected the marks {first} and {last}")
     return table.strip()
 
 
-def with_table(readme: str, name: str, table: str) -> str:
-    """Return ``readme`` with ``table`` between the two marks of ``name``.
+def with_table(page: str, name: str, table: str) -> str:
+    """Return ``page`` with ``table`` between the two marks of ``name``.
 
     Raises:
         ValueError: a mark is missing.
     """
-    table_in(readme, name)
+    table_in(page, name)
     first, last = marks(name)
-    before, _, rest = readme.partition(first)
+    before, _, rest = page.partition(first)
     after = rest.partition(last)[2]
     return f"{before}{first}\n\n{table}\n\n{last}{after}"
+
+
+def write_table(name: str, table: str, page: Path = PAGE) -> None:
+    """Put ``table`` in its place on a page."""
+    page.write_text(with_table(page.read_text(), name, table))

@@ -1,9 +1,9 @@
 """How fast training, prediction and the closed forms are, beside the twin and other libraries.
 
-Explained in README's section "Speed". One run, one thread: in every round each contender works
-once, in a random order, and ratios are formed within a round, so that a machine that changes its
-pace changes both sides of a ratio. ``make benchmark`` installs the peers, measures and writes
-README's table.
+Explained on the page "How fast, how accurate". One run, one thread: in every round each contender
+works once, in a random order, and ratios are formed within a round, so that a machine that changes
+its pace changes both sides of a ratio. ``make benchmark`` installs the peers, measures and writes
+the table there.
 """
 
 import argparse
@@ -263,9 +263,9 @@ def measure(device: str, fused: bool, rounds: int | None) -> dict:
 
 
 def main() -> None:
-    """Measure, or write README's table from what was measured."""
+    """Measure, or write the page's table from what was measured."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--rounds", type=int, help="of every measurement, for a quick look")
     parser.add_argument("--optimizer", choices=("fused", "default"), default="fused")
     parser.add_argument("--date", default=datetime.date.today().isoformat())

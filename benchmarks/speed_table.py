@@ -1,13 +1,13 @@
-"""README's table of speeds, made from what ``speed.py`` measured, and the targets beside it.
+"""The table of speeds, made from what ``speed.py`` measured, and the targets beside it.
 
-Explained in README's section "Speed".
+Explained on the page "How fast, how accurate".
 """
 
 import json
 from dataclasses import dataclass
 
 import peers
-from records import RESULTS, ROOT, line, with_table
+from records import RESULTS, line, write_table
 
 RECORD = RESULTS / "speed.json"
 WEIGHT, LOCAL, FLIPOUT = tuple(peers.WEIGHT), tuple(peers.LOCAL), tuple(peers.FLIPOUT)
@@ -130,7 +130,7 @@ def failures(results: dict) -> list[str]:
 
 
 def table(record: dict) -> str:
-    """Return the Markdown that stands between the two marks in README."""
+    """Return the Markdown that stands between the two marks on the page."""
     machine, settings = record["machine"], record["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = []
@@ -149,8 +149,5 @@ def table(record: dict) -> str:
 
 
 def write() -> None:
-    """Write README's table from the recorded results."""
-    readme = ROOT / "README.md"
-    readme.write_text(
-        with_table(readme.read_text(), "speed", table(json.loads(RECORD.read_text())))
-    )
+    """Write the page's table from the recorded results."""
+    write_table("speed", table(json.loads(RECORD.read_text())))

@@ -1,7 +1,8 @@
 """How soon the package and its command line answer: the CPU time of a start, beside PyTorch's own.
 
-Explained in README's section "The start". ``make benchmark-start`` measures and writes README's
-table. Each start is a new process; all are started once a round, in a random order, on one thread.
+Explained on the page "How fast, how accurate". ``make benchmark-start`` measures and writes the
+table there. Each start is a new process; all are started once a round, in a random order, on one
+thread.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from records import RESULTS, ROOT, first_line, line, machine, with_table
+from records import RESULTS, first_line, line, machine, write_table
 from tqdm import trange
 
 import bnn_tutorial as bt
@@ -91,7 +92,7 @@ def measure(rounds: int) -> dict:
 
 
 def table(record: dict) -> str:
-    """Return the Markdown that stands between the two marks in README."""
+    """Return the Markdown that stands between the two marks on the page."""
     computer = record["machine"]
     rows = [line(["start", "measured", "target", "reached"]), line(["---"] * 4)]
     for name, found in record["imports"].items():
@@ -113,17 +114,15 @@ def table(record: dict) -> str:
 
 
 def main() -> None:
-    """Measure, or write README's table from what was measured."""
+    """Measure, or write the page's table from what was measured."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--table", action="store_true", help="only write README's table")
+    parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--rounds", type=int, default=15, help="how often all are started")
     parser.add_argument("--date", default=datetime.date.today().isoformat())
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
     if arguments.table:
-        readme = ROOT / "README.md"
-        record = json.loads(RECORD.read_text())
-        readme.write_text(with_table(readme.read_text(), "start", table(record)))
+        write_table("start", table(json.loads(RECORD.read_text())))
         return
     record = {"machine": machine(arguments.date), **measure(arguments.rounds)}
     arguments.output.write_text(json.dumps(record, indent=1) + "\n")

@@ -7,13 +7,14 @@ Each figure is opened at its default settings in headless Chromium, and what it 
 has built the figures.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
 from bnn_tutorial import figures
+from bnn_tutorial.figures.figure import Figure
 
 STILLS = Path(figures.__file__).parent / "stills"
 
@@ -43,11 +44,11 @@ TO_STILL = """(figure) => {
 
 
 def main(names: list[str]) -> None:
-    classes = {cls.name: cls for cls in map(figures.__dict__.get, figures.__all__)}
+    classes: dict[str, type[Figure]] = {
+        cls.name: cls for cls in (getattr(figures, name) for name in figures.__all__)
+    }
     with sync_playwright() as playwright:
-        installed = filter(None, map(shutil.which, ("chromium", "chromium-headless-shell")))
-        path = next(installed, playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 800, "height": 900}, reduced_motion="reduce")
         for name in names or classes:
             target = STILLS / f"{name}.html"

@@ -22,11 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "_build" / "test-seconds.json"
 PYTEST = [".venv/bin/pytest", "-n", "2", "--dist", "worksteal"]
-BROWSER = [*PYTEST, "tests/book"]
+BROWSER = [*PYTEST, "tests/book", "tests/figures"]
 PARTS = {
     "notebooks": ["make", "--silent", "notebooks"],
     "site": ["make", "--silent", "book"],
-    "package": [*PYTEST, "--ignore", "tests/book"],
+    "package": [*PYTEST, "--ignore", "tests/book", "--ignore", "tests/figures"],
     "browser": BROWSER,
 }
 # The browser's part once more, on a processor that is six times slower, where it is asked for.

@@ -9,10 +9,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from cycler import cycler
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import Tensor
 

@@ -18,6 +18,7 @@ from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.layers.priors import scale_mixture
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
 from bnn_tutorial.randomness import seeded
+from bnn_tutorial.training.kl_schedules import BlundellWeights, KLSchedule, KLWarmup
 
 PRIORS = {"normal": Normal, "laplace": Laplace, "mixture": scale_mixture}
 # Each from the shape (C, H, W) of an image.
@@ -40,6 +41,21 @@ TEST_SEED = -1
 def make_prior(text: str) -> Distribution:
     """Return the distribution that ``text``, as ``values.prior`` reads it, names."""
     return PRIORS[text.partition(":")[0]](*numbers_of(text))
+
+
+def make_kl_schedule(text: str, weight: float) -> float | KLSchedule:
+    """Return the KL weights that ``text``, as ``values.kl_schedule`` reads it, names.
+
+    Args:
+        text: such as ``"warm-up:3"``.
+        weight: the largest weight.
+    """
+    if text == "constant":
+        return weight
+    if text == "blundell":
+        return BlundellWeights(weight)
+    [epochs] = numbers_of(text)
+    return KLWarmup(epochs, weight)
 
 
 def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:

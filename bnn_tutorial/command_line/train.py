@@ -10,8 +10,7 @@ import os
 import torch
 from torch.utils.data import TensorDataset
 
-from bnn_tutorial.command_line import values
-from bnn_tutorial.command_line.building import build, make_dataset, open_device
+from bnn_tutorial.command_line.building import build, make_dataset, make_kl_schedule, open_device
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
 from bnn_tutorial.command_line.trained import describe_machine, print_table, require_finite
@@ -57,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             learning_rate=arguments.learning_rate,
-            kl_weight=values.parse_kl_schedule(arguments.kl_schedule, arguments.kl_weight),
+            kl_weight=make_kl_schedule(arguments.kl_schedule, arguments.kl_weight),
             num_draws=arguments.num_draws,
             expected_nll=exact_nll if arguments.exact else None,
             clip_norm=arguments.clip_norm,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bnn_tutorial.training.kl_schedules import BlundellWeights, KLSchedule, KLWarmup
+from bnn_tutorial.checks import require_positive
 
 # The parameters of each prior, and whether single precision can hold them within their ranges.
 PRIORS: dict[str, tuple[str, Callable[..., bool]]] = {
@@ -86,27 +86,16 @@ def prior(text: str) -> str:
     return text
 
 
-def parse_kl_schedule(text: str, weight: float) -> float | KLSchedule:
-    """Return the KL weights that ``text`` names, up to ``weight``.
-
-    Raises:
-        ValueError: it names none.
-    """
-    name, _, epochs = text.partition(":")
-    try:
-        if name == "warm-up":
-            return KLWarmup(float(epochs), weight)
-        return {"constant": weight, "blundell": BlundellWeights(weight)}[text]
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{text!r}: expected {KL_SCHEDULE_FORMS}") from error
-
-
 def kl_schedule(text: str) -> str:
     """Read a schedule of the KL weight and keep it as text, for the record."""
     try:
-        parse_kl_schedule(text, 1.0)
+        if text.startswith("warm-up:"):
+            [epochs] = numbers_of(text)
+            require_positive(epochs=epochs)
+        elif text not in ("constant", "blundell"):
+            raise ValueError
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {KL_SCHEDULE_FORMS}") from error
     return text
 
 

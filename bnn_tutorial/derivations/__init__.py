@@ -26,6 +26,12 @@ def check(*labels: str) -> CheckTable:
     Raises:
         KeyError: a label is no identity's.
         IdentityError: a check fails.
+
+    Examples:
+        >>> from bnn_tutorial import derivations
+        >>> derivations.check("eq-baseline", "eq-gradient-noise")
+        eq-baseline: f(w) = w³ and any b, by integration (symbolic): identical
+        eq-gradient-noise: any covariance matrix of four gradients (symbolic): identical
     """
     unknown = [label for label in labels if label not in IDENTITIES]
     if unknown:

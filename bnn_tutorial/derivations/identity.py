@@ -7,11 +7,17 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, SupportsFloat
 
 import sympy
 from torch import Tensor
 
 STANDARD_ERRORS = 5.0
+
+# The two sides of a check.
+Expressions = tuple[sympy.Expr | float, sympy.Expr | float]
+Numbers = tuple[SupportsFloat, SupportsFloat]
+Draws = tuple[Tensor, float]
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is within the tolerance (False where either is NaN)."""
-        return abs(self.difference) <= self.tolerance
+        """Whether the difference is within the tolerance, and the tolerance finite."""
+        return abs(self.difference) <= self.tolerance < math.inf
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,19 @@ class Check:
     run: Callable[[], Outcome]
 
 
-def symbolic(statement: str, sides: Callable[[], tuple]) -> Check:
+# The sides are Expressions, of which the API reference would look for SymPy's own page.
+def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]]) -> Check:
     """Return a check that two SymPy expressions are equal for every value of their symbols.
 
     Args:
         statement: what is compared, a sentence or a step of a derivation.
         sides: returns the two expressions.
+
+    Examples:
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> symbolic("a square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1)).run().passed
+        True
     """
 
     def run() -> Outcome:
@@ -61,57 +74,97 @@ def symbolic(statement: str, sides: Callable[[], tuple]) -> Check:
     return Check(statement, "symbolic", run)
 
 
-def exact(statement: str, sides: Callable[[], tuple]) -> Check:
+def exact(statement: str, sides: Callable[[], Numbers], absolute_tolerance: float = 0.0) -> Check:
     """Return a check that two numbers are equal up to rounding, 1e-9 of the larger one.
 
     Args:
         statement: what is compared.
         sides: returns the two numbers, computed in double precision or as fractions.
+        absolute_tolerance: a difference that is allowed whatever the size of the numbers, as in
+            ``math.isclose``; needed where one is 0 and the other 0 up to rounding.
+
+    Examples:
+        >>> exact("a third", lambda: (1 / 3, 1 - 2 / 3)).run().passed
+        True
+        >>> exact("two small numbers", lambda: (1e-12, 2e-12)).run().passed
+        False
+        >>> exact("a rounded 0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-9).run().passed
+        True
     """
-
-    def run() -> Outcome:
-        left, right = (float(side) for side in sides())
-        scale = max(1.0, abs(left), abs(right))
-        return Outcome(f"{left:.6g}", f"{right:.6g}", left - right, 1e-9 * scale)
-
-    return Check(statement, "exact arithmetic", run)
+    return _numeric(statement, "exact arithmetic", sides, 1e-9, absolute_tolerance)
 
 
-def quadrature(statement: str, sides: Callable[[], tuple], tolerance: float = 1e-8) -> Check:
-    """Return a check of a numerical integral against a formula.
+def quadrature(
+    statement: str, sides: Callable[[], Numbers], absolute_tolerance: float = 0.0
+) -> Check:
+    """Return a check of a numerical integral against a formula, to 1e-8 of the larger one.
 
     Args:
         statement: what is compared.
         sides: returns the integral and the formula's value.
-        tolerance: the largest difference allowed, in the formula's units.
-    """
+        absolute_tolerance: a difference that is allowed whatever the size of the numbers; needed
+            where the formula is an approximation or the integral a coarse one.
 
+    Examples:
+        >>> import torch
+        >>> w = torch.linspace(-9, 9, 1001, dtype=torch.float64)
+        >>> integral = torch.trapezoid(torch.exp(-(w**2) / 2), w)
+        >>> quadrature("a bell", lambda: (integral, math.sqrt(2 * math.pi))).run().passed
+        True
+    """
+    return _numeric(statement, "quadrature", sides, 1e-8, absolute_tolerance)
+
+
+def _numeric(
+    statement: str,
+    method: str,
+    sides: Callable[[], Numbers],
+    relative_tolerance: float,
+    absolute_tolerance: float,
+) -> Check:
     def run() -> Outcome:
         left, right = (float(side) for side in sides())
+        tolerance = max(relative_tolerance * max(abs(left), abs(right)), absolute_tolerance)
         return Outcome(f"{left:.6g}", f"{right:.6g}", left - right, tolerance)
 
-    return Check(statement, "quadrature", run)
+    return Check(statement, method, run)
 
 
-def monte_carlo(statement: str, sides: Callable[[], tuple[Tensor, float]]) -> Check:
+def monte_carlo(statement: str, sides: Callable[[], Draws]) -> Check:
     """Return a check that independent draws average to a value, within 5 standard errors.
 
     Args:
         statement: what is compared.
         sides: returns the draws, shape (S,), and the expected value.
+
+    Raises:
+        ValueError: when it runs, the draws are not of shape (S,), or all are equal: their spread
+            then says nothing of the average's error.
+
+    Examples:
+        >>> import torch
+        >>> draws = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+        >>> monte_carlo("noise has mean 0", lambda: (draws, 0.0)).run().passed
+        True
+        >>> monte_carlo("and variance 2", lambda: (draws.square(), 2.0)).run().passed
+        False
     """
 
     def run() -> Outcome:
         draws, expected = sides()
+        if draws.ndim != 1 or not (draws != draws[:1]).any():
+            raise ValueError(
+                f"{statement}: draws of shape {tuple(draws.shape)} with {len(draws.unique())} "
+                "different values; expected shape (S,) and at least 2 different values"
+            )
         draws = draws.double()
         standard_error = (draws.std() / math.sqrt(len(draws))).item()
         mean = draws.mean().item()
-        tolerance = STANDARD_ERRORS * standard_error
         return Outcome(
             f"{mean:.6g} ± {standard_error:.1g}",
             f"{expected:.6g}",
             mean - float(expected),
-            tolerance,
+            STANDARD_ERRORS * standard_error,
         )
 
     return Check(statement, "Monte Carlo", run)
@@ -127,6 +180,11 @@ class Identity:
         name: what the equation is called.
         formula: its LaTeX, as the notebook prints it.
         checks: the ways in which it is tested, at least one.
+
+    Examples:
+        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
+        >>> Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,)).label
+        'eq-halves'
     """
 
     label: str
@@ -143,8 +201,17 @@ class IdentityError(AssertionError):
 class CheckTable:
     """The checks of some identities, run, as a table for a notebook, folded or open.
 
+    Args:
+        identities: those whose checks are run.
+        folded: whether a notebook shows one line that opens, or all of the table.
+
     Raises:
         IdentityError: a check fails; the message names the equation, the check and both sides.
+
+    Examples:
+        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
+        >>> CheckTable([Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,))])
+        eq-halves: two halves (exact arithmetic): 1 ≈ 1 within 1e-09
     """
 
     def __init__(self, identities: Sequence[Identity], *, folded: bool = False):

@@ -3,6 +3,7 @@
 Chapters 1 to 5 show them. A figure is one ES module in the form of anywidget, built from
 ``figures/javascript`` into ``figures/bundles``; a notebook with a kernel runs it as a widget, whose
 traits Python reads and sets. A page runs the same module with a stand-in for the widget's model.
+Its style is what all figures share, and after it what ``figures/styles`` has for it alone.
 """
 
 import base64
@@ -17,6 +18,7 @@ import traitlets
 
 FIGURES = Path(__file__).parent
 BUNDLES = FIGURES / "bundles"
+STYLES = FIGURES / "styles"
 
 # A page may show a figure twice, and each finds its own place by number, equal in every build.
 _number = itertools.count(1)
@@ -49,7 +51,7 @@ class Float(traitlets.Float):
 
 
 class Figure(anywidget.AnyWidget):
-    """An interactive figure; a subclass adds its traits, and its module has the name of its file.
+    """An interactive figure; a subclass adds its traits, and its files have the name of its module.
 
     The traits are the figure's settings and what the reader chose: Python sets them when it makes
     the figure, and reads or sets them later where a kernel runs. A value outside a trait's bounds
@@ -65,13 +67,13 @@ class Figure(anywidget.AnyWidget):
         ['positive_tests', 'prevalence', 'sensitivity', 'specificity']
     """
 
-    _css = BUNDLES / "figure.css"
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # What derives from a figure, as anywidget does for each widget, has its module already.
+        # What derives from a figure, as anywidget does for each widget, has its files already.
         if Figure in cls.__bases__:
             cls.name = cls.__module__.rpartition(".")[2]
             cls._esm = BUNDLES / f"{cls.name}.js"
+            styles = [STYLES / f"{name}.css" for name in ("figure", cls.name)]
+            cls._css = "\n".join(style.read_text(encoding="utf-8") for style in styles)
         super().__init_subclass__(**kwargs)
 
     def settings(self) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Strokes of a pen: letters to show a network of digits, and how strokes become an image of MNIST.
 
 Explained in the chapter "A Bayesian CNN on MNIST". The browser draws in the same way
-(``figures/javascript/digit/drawing.js``).
+(``figures/javascript/draw_digit/drawing.js``).
 """
 
 import math

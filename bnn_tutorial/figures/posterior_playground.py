@@ -1,7 +1,7 @@
 """The posterior playground: a Bayesian network that trains in the browser while you watch.
 
 Shown in the chapter "Polynomial regression with 3-sigma bands" and on a page of its own. What it
-computes is in ``javascript/playground``.
+computes is in ``javascript/posterior_playground``.
 """
 
 import math
@@ -51,13 +51,13 @@ class PosteriorPlayground(Figure):
         ([-1.0, 1.0], [9.0, -9.0])
     """
 
-    prior_sigma = Float(
+    prior_std = Float(
         2.0, min=0.1, max=10.0, help="standard deviation of the prior of every weight and bias"
     ).tag(sync=True)
     kl_weight = Float(
         1.0, min=1e-4, max=100.0, help="the weight λ of the KL divergence; 1 is the ELBO"
     ).tag(sync=True)
-    noise_sigma = Float(
+    noise_std = Float(
         round(NOISE_STD, 3), min=0.05, max=5.0, help="the likelihood's noise s, in the units of y"
     ).tag(sync=True)
     hidden_units = traitlets.Int(30, min=1, max=200, help="H, the number of hidden units").tag(

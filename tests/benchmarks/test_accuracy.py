@@ -5,7 +5,7 @@ import accuracy_table
 import pytest
 import torch
 from accuracy import NETWORKS, SEARCH, Settings
-from records import ROOT, table_in, with_table
+from records import PAGE, table_in, with_table
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -171,11 +171,11 @@ def test_recorded_results_are_those_of_the_chosen_settings():
     assert record["summary"] == accuracy.summaries(record["runs"])
 
 
-def test_readme_has_the_table_of_the_recorded_results():
+def test_the_page_has_the_table_of_the_recorded_results():
     files = (accuracy_table.RECORD, accuracy_table.SEARCH_RECORD)
     record, search = (json.loads(file.read_text()) for file in files)
-    readme = (ROOT / "README.md").read_text()
-    assert table_in(readme, "accuracy") == accuracy_table.table(record, search)
+    page = PAGE.read_text()
+    assert table_in(page, "accuracy") == accuracy_table.table(record, search)
 
 
 def test_a_table_replaces_only_what_stands_between_its_marks():

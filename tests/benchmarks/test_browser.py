@@ -1,12 +1,11 @@
 import json
-import os
-import shutil
 from copy import deepcopy
 
 import browser as benchmark
 import browser_table
 import pytest
-from records import ROOT, table_in
+from helpers.missing import missing
+from records import PAGE, table_in
 
 from bnn_tutorial.figures import BayesByCounting
 
@@ -29,10 +28,11 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def chromium():
-    if not any(map(shutil.which, benchmark.CHROMIUM)) and not os.environ.get("CI"):
-        pytest.skip("no Chromium: `apt-get install chromium`")
-    with benchmark.chromium(one_core=False) as browser:
-        yield browser
+    try:
+        with benchmark.chromium(one_core=False) as browser:
+            yield browser
+    except FileNotFoundError as error:
+        missing(str(error))
 
 
 def reached(record):
@@ -88,7 +88,7 @@ def test_digits_are_answered(chromium):
     assert 0 < result["answer_milliseconds"]["median"] <= result["answer_milliseconds"]["p95"]
 
 
-def test_readme_has_the_table_of_the_recorded_results():
+def test_the_page_has_the_table_of_the_recorded_results():
     record = json.loads(browser_table.RECORD.read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert table_in(readme, "browser") == browser_table.table(record)
+    page = PAGE.read_text()
+    assert table_in(page, "browser") == browser_table.table(record)

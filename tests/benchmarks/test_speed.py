@@ -7,7 +7,7 @@ import speed
 import speed_table
 import torch
 from helpers.monte_carlo import assert_mean, assert_variance
-from records import ROOT, table_in
+from records import PAGE, table_in
 from torch import nn
 
 import bnn_tutorial as bt
@@ -253,7 +253,7 @@ def test_recorded_results_are_complete():
         assert results["added_megabytes"] >= -speed.DRAWS * 300 * 4 / 1e6
 
 
-def test_readme_has_the_table_of_the_recorded_results():
+def test_the_page_has_the_table_of_the_recorded_results():
     record = json.loads(speed_table.RECORD.read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert table_in(readme, "speed") == speed_table.table(record)
+    page = PAGE.read_text()
+    assert table_in(page, "speed") == speed_table.table(record)

@@ -42,12 +42,12 @@ def sources(root) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def equations(sources) -> list[tuple[str, str, str]]:
-    """Chapter, label and formula of every labelled equation."""
-    return sorted(
+    """Chapter, label and formula of every labelled equation, page by page as they stand there."""
+    return [
         (name, label, without_spaces(formula))
         for name, source in sources.items()
         for formula, label in LABELLED.findall(source)
-    )
+    ]
 
 
 def test_every_numbered_equation_is_an_identity(equations):
@@ -56,6 +56,15 @@ def test_every_numbered_equation_is_an_identity(equations):
 
 def test_every_identity_is_an_equation_of_its_chapter(equations):
     assert [identity for identity in identities() if identity not in equations] == []
+
+
+def test_identities_stand_in_the_order_of_their_chapter(equations):
+    for chapter in {name for name, _, _ in equations}:
+        labels = [
+            [label for name, label, _ in found if name == chapter]
+            for found in (equations, identities())
+        ]
+        assert labels[0] == labels[1]
 
 
 def test_labels_are_unique(equations):

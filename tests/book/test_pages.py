@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from helpers.figure_clock import pass_time
 
 STILL = "* { animation: none !important; transition: none !important }"
-AUDIT = Path(__file__).with_name("page_audit.js").read_text(encoding="utf-8")
+AUDIT = Path(__file__).parents[1].joinpath("helpers/page_audit.js").read_text(encoding="utf-8")
 FIND = """async ([context, options]) => {
   const all = {resultTypes: ["violations"], ...options};
   const {violations} = await axe.run(context ?? document, all);

@@ -7,7 +7,7 @@ from ipywidgets.widgets import widget_output
 
 import bnn_tutorial as bt
 
-LABELS = {"prior_sigma": "Prior σ", "noise_sigma": "Noise s"}
+LABELS = {"prior_std": "Prior σ", "noise_std": "Noise s"}
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def calls():
 @pytest.fixture
 def sliders(calls):
     """Sliders over code that notes its arguments."""
-    figure = bt.figures.PosteriorPlayground(prior_sigma=0.5, noise_sigma=2.0)
+    figure = bt.figures.PosteriorPlayground(prior_std=0.5, noise_std=2.0)
     return bt.SlidersOverCode(lambda **values: calls.append(values), figure, LABELS)
 
 
@@ -29,20 +29,20 @@ def slider(sliders, label):
 
 
 def test_code_runs_at_once_with_the_figures_values(sliders, calls):
-    assert calls == [{"prior_sigma": 0.5, "noise_sigma": 2.0}]
+    assert calls == [{"prior_std": 0.5, "noise_std": 2.0}]
     assert sliders.children[0] is sliders.figure
 
 
 def test_a_move_of_a_slider_moves_the_figure_and_runs_the_code_once(sliders, calls):
     slider(sliders, "Prior σ").value = 4.0
-    assert sliders.figure.prior_sigma == 4.0
-    assert calls[1:] == [{"prior_sigma": 4.0, "noise_sigma": 2.0}]
+    assert sliders.figure.prior_std == 4.0
+    assert calls[1:] == [{"prior_std": 4.0, "noise_std": 2.0}]
 
 
 def test_a_move_of_the_figure_moves_the_slider_and_runs_the_code_once(sliders, calls):
-    sliders.figure.noise_sigma = 0.25
+    sliders.figure.noise_std = 0.25
     assert slider(sliders, "Noise s").value == 0.25
-    assert calls[1:] == [{"prior_sigma": 0.5, "noise_sigma": 0.25}]
+    assert calls[1:] == [{"prior_std": 0.5, "noise_std": 0.25}]
 
 
 @pytest.mark.parametrize("name", LABELS)
@@ -56,7 +56,7 @@ def test_the_ends_of_a_slider_are_the_traits_bounds(sliders, calls, name):
 def test_the_button_runs_the_code_again(sliders, calls):
     row = next(widget for widget in sliders.children if hasattr(widget, "children"))
     row.children[0].click()
-    assert calls == 2 * [{"prior_sigma": 0.5, "noise_sigma": 2.0}]
+    assert calls == 2 * [{"prior_std": 0.5, "noise_std": 2.0}]
 
 
 def test_a_page_shows_the_figure_alone(sliders, monkeypatch):
@@ -75,25 +75,25 @@ def notebook(monkeypatch):
     return shown
 
 
-def fail_below_one(prior_sigma):
-    if prior_sigma < 1:
-        raise ArithmeticError(f"not with {prior_sigma}")
+def fail_below_one(prior_std):
+    if prior_std < 1:
+        raise ArithmeticError(f"not with {prior_std}")
 
 
 def test_code_that_fails_at_once_is_an_error(notebook):
-    figure = bt.figures.PosteriorPlayground(prior_sigma=0.5)
+    figure = bt.figures.PosteriorPlayground(prior_std=0.5)
     with pytest.raises(ArithmeticError, match=r"not with 0\.5"):
-        bt.SlidersOverCode(fail_below_one, figure, {"prior_sigma": "Prior σ"})
+        bt.SlidersOverCode(fail_below_one, figure, {"prior_std": "Prior σ"})
 
 
 def test_a_later_failure_is_shown_and_the_next_move_works(notebook):
     figure = bt.figures.PosteriorPlayground()
-    sliders = bt.SlidersOverCode(fail_below_one, figure, {"prior_sigma": "Prior σ"})
+    sliders = bt.SlidersOverCode(fail_below_one, figure, {"prior_std": "Prior σ"})
     state = sliders.children[2].children[1]
-    figure.prior_sigma = 0.25
+    figure.prior_std = 0.25
     assert str(notebook.pop()) == "not with 0.25"
     assert "Stopped by an error" in state.value
-    figure.prior_sigma = 1.5
+    figure.prior_std = 1.5
     assert notebook == []
     assert "Done in" in state.value
 

@@ -1,3 +1,4 @@
+import doctest
 import math
 from fractions import Fraction
 
@@ -5,6 +6,7 @@ import pytest
 import sympy
 import torch
 
+from bnn_tutorial import derivations
 from bnn_tutorial.derivations.identity import (
     CheckTable,
     Identity,
@@ -25,17 +27,27 @@ def draws(mean):
 RIGHT = {
     "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1)),
     "exact": exact("thirds", lambda: (Fraction(1, 3), 1 / 3)),
+    "exact, small": exact("small", lambda: (1e-12 * (1 / 3), 1e-12 / 3)),
+    "exact, 0": exact("nothing", lambda: (0, 0)),
+    "exact, rounded 0": exact("0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-15),
     "quadrature": quadrature("integral", lambda: (0.5 + 1e-10, 0.5)),
+    "quadrature, coarse": quadrature("integral", lambda: (0.51, 0.5), absolute_tolerance=0.02),
     "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.0)),
 }
 WRONG = {
     "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 1)),
     "symbolic sign": symbolic("sign", lambda: (sympy.log(x), -sympy.log(x))),
     "exact": exact("thirds", lambda: (Fraction(1, 3), 0.3333)),
+    "exact, small": exact("small", lambda: (1e-12, 2e-12)),
+    "exact, rounded 0": exact("0", lambda: (0.1 + 0.2 - 0.3, 0)),
+    "exact, far from 0": exact("0", lambda: (1e-9, 0), absolute_tolerance=1e-10),
+    "exact, infinite": exact("infinite", lambda: (math.inf, 1.0)),
     "quadrature": quadrature("integral", lambda: (0.51, 0.5)),
+    "quadrature, small": quadrature("integral", lambda: (2.2e-9, 2.1e-9)),
     "quadrature, NaN": quadrature("integral", lambda: (math.nan, 0.5)),
     "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.3)),
     "monte_carlo, NaN": monte_carlo("mean", lambda: (torch.full((9,), torch.nan), 0.0)),
+    "monte_carlo, overflow": monte_carlo("mean", lambda: (1e200 * draws(0.0).double(), 1e250)),
 }
 
 
@@ -47,6 +59,23 @@ def test_a_true_statement_passes(name):
 @pytest.mark.parametrize("name", WRONG)
 def test_a_false_statement_fails(name):
     assert not WRONG[name].run().passed
+
+
+@pytest.mark.parametrize(
+    "values",
+    [torch.tensor([]), torch.tensor([2.0]), torch.full((9,), 2.0), draws(2.0).view(10, 100)],
+    ids=["none", "one", "all equal", "of two dimensions"],
+)
+def test_draws_that_tell_nothing_of_their_error_are_refused(values):
+    with pytest.raises(ValueError, match=r"^mean: draws of .* expected shape \(S,\)"):
+        monte_carlo("mean", lambda: (values, 2.0)).run()
+
+
+@pytest.mark.parametrize("module", [derivations, derivations.identity], ids=lambda m: m.__name__)
+def test_examples_of_the_docstrings_hold(module):
+    failed, attempted = doctest.testmod(module)
+    assert attempted > 0
+    assert failed == 0
 
 
 def identity(*checks):
@@ -66,7 +95,7 @@ def test_a_table_shows_every_check_and_the_formula():
 def test_a_folded_table_is_one_line_and_still_runs_its_checks():
     html = CheckTable([identity(*RIGHT.values())], folded=True)._repr_html_()
     assert html.startswith('<details class="check-table"><summary>')
-    assert "Verified by 4 checks: test &lt; name</summary>" in html
+    assert f"Verified by {len(RIGHT)} checks: test &lt; name</summary>" in html
     assert html.count("<td>✓") == len(RIGHT)
     with pytest.raises(IdentityError):
         CheckTable([identity(WRONG["exact"])], folded=True)

@@ -61,7 +61,7 @@ def test_no_text_of_a_setting_ends_the_script(text):
 
 def test_html_form_holds_style_still_and_note():
     page = BeautifulSoup(BayesByCounting().to_html(), "html.parser")
-    assert page.style.string == (BUNDLES / "figure.css").read_text(encoding="utf-8")
+    assert page.style.string == BayesByCounting._css
     still = (FIGURES / "stills" / "bayes_by_counting.html").read_text(encoding="utf-8")
     place = page.select_one("div.bnn-figure.bayes_by_counting")
     assert still in BayesByCounting().to_html()

@@ -4,22 +4,13 @@ No test may depend on how fast the machine is. ``pytest --throttle 6`` makes eve
 six times slower.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from chromium import launch
 from helpers.missing import missing
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-# The first has no windows at all, and takes three quarters of the others' time.
-NAMES = (
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-)
 PATIENCE = 120_000  # milliseconds; only what never comes is waited for so long
 
 
@@ -28,12 +19,10 @@ def chromium(throttle: float = 1) -> Iterator[Browser]:
     """Start a Chromium whose pages wait patiently, slowed down by the factor ``throttle``."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        installed = filter(None, map(shutil.which, NAMES))
-        path = next(installed, playwright.chromium.executable_path)
-        if not Path(path).exists():
-            missing("no Chromium: run `make browser`, or `playwright install chromium`")
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=path, args=options)
+        try:
+            browser = launch(playwright)
+        except FileNotFoundError as error:
+            missing(str(error))
         new_context = browser.new_context
         browser.new_context = lambda **options: prepared(new_context(**options), throttle)
         yield browser

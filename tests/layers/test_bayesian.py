@@ -4,7 +4,6 @@ import io
 
 import pytest
 import torch
-import torch.nn.functional as F
 from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
 from torch import nn
 from torch.distributions import Distribution, Normal
@@ -469,12 +468,6 @@ def test_std_stays_positive_however_far_training_pushes_rho():
     assert (layer.weight_rho < -5).all()
     assert (layer.weight_std > 0).all()
     assert torch.isfinite(layer.kl_divergence())
-
-
-@pytest.mark.parametrize("std", [1e-6, 0.05, 1.0, 30.0])
-def test_inverse_softplus_inverts(std):
-    rho = torch.tensor(bt.inverse_softplus(std), dtype=torch.float64)
-    assert F.softplus(rho).item() == pytest.approx(std, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)

@@ -1,40 +1,8 @@
 import pytest
 import torch
-from torch import nn
 from torch.distributions import Normal
 
 import bnn_tutorial as bt
-
-
-def test_kl_sums_over_layers():
-    model = nn.Sequential(
-        bt.BayesianConv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 4), bt.BayesianLinear(4, 1)
-    )
-    expected = model[0].kl_divergence() + model[3].kl_divergence()
-    torch.testing.assert_close(bt.kl_divergence(model), expected)
-
-
-def test_kl_counts_a_shared_layer_once_and_takes_a_bare_layer():
-    layer = bt.BayesianLinear(2, 2)
-    assert bt.kl_divergence(nn.Sequential(layer, nn.ReLU(), layer)) == layer.kl_divergence()
-    assert bt.kl_divergence(layer) == layer.kl_divergence()
-
-
-@pytest.mark.parametrize("model", [nn.Linear(2, 2), nn.ReLU(), nn.Sequential()])
-def test_kl_is_zero_without_bayesian_layers(model):
-    kl = bt.kl_divergence(model)
-    assert kl.shape == ()
-    assert kl == 0
-
-
-def test_kl_grows_with_the_number_of_weights():
-    # A sum over 200 equal weights is 100 times the sum over 2; an average would be the same.
-    def kl(features):
-        layer = bt.BayesianLinear(features, 1, bias=False, init_std=0.1)
-        nn.init.constant_(layer.weight_mean, 0.5)
-        return bt.kl_divergence(layer).item()
-
-    assert kl(200) == pytest.approx(100 * kl(2), rel=1e-5)
 
 
 def test_elbo_loss_of_a_conjugate_model_is_minus_log_evidence_at_the_exact_posterior():

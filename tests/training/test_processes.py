@@ -154,7 +154,9 @@ def two(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*torchrun, "--nproc-per-node", "2", __file__, str(folder)]
+    helpers = str(Path(__file__).parents[1])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment["PYTHONPATH"] = os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         command, cwd=Path(__file__).parent, env=environment, capture_output=True, text=True
     )

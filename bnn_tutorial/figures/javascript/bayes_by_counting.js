@@ -6,29 +6,57 @@ import { svg } from "./shared/plot.js";
 
 export { PageModel } from "./shared/page_model.js";
 
+/**
+ * @import { Range } from "./shared/controls.js"
+ * @import { Place } from "./shared/page_model.js"
+ */
+
+/**
+ * @typedef {{ prevalence: number, sensitivity: number, specificity: number,
+ *   positive_tests: number }} Traits
+ * @typedef {{ illPositive: number, illNegative: number, healthyPositive: number,
+ *   healthyNegative: number }} Counts of people in the four groups
+ */
+
 const PEOPLE = 1000;
 const [WIDTH, HEIGHT] = [40, 25]; // of a panel, in marks when all people stand there
 
-/** Return p(ill | positive) from p(ill), by Bayes' theorem; sensitivity and prior are above 0. */
+/**
+ * Return p(ill | positive) from p(ill), by Bayes' theorem; sensitivity and prior are above 0.
+ *
+ * @param {number} prior
+ * @param {number} sensitivity
+ * @param {number} specificity
+ */
 export function posterior(prior, sensitivity, specificity) {
   const ill = sensitivity * prior;
   const healthy = (1 - specificity) * (1 - prior);
   return ill / (ill + healthy);
 }
 
-/** Return p(ill) before and after each positive test: every posterior is the next test's prior. */
-export function beliefs({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+/**
+ * Return p(ill) before and after each positive test: every posterior is the next test's prior.
+ *
+ * @param {Traits} traits
+ */
+export function beliefs({ prevalence, sensitivity, specificity, positive_tests }) {
   const chain = [prevalence];
-  while (chain.length <= tests) chain.push(posterior(chain.at(-1), sensitivity, specificity));
+  while (chain.length <= positive_tests)
+    chain.push(posterior(chain[chain.length - 1], sensitivity, specificity));
   return chain;
 }
 
-/** Return how many of 1,000 people are expected in each group; positive means in every test. */
-export function expectedCounts({ prevalence, sensitivity, specificity, positive_tests: tests }) {
+/**
+ * Return how many of 1,000 people are expected in each group; positive means in every test.
+ *
+ * @param {Traits} traits
+ * @returns {Counts}
+ */
+export function expectedCounts({ prevalence, sensitivity, specificity, positive_tests }) {
   const ill = PEOPLE * prevalence;
   const healthy = PEOPLE - ill;
-  const illPositive = ill * sensitivity ** tests;
-  const healthyPositive = healthy * (1 - specificity) ** tests;
+  const illPositive = ill * sensitivity ** positive_tests;
+  const healthyPositive = healthy * (1 - specificity) ** positive_tests;
   return {
     illPositive,
     illNegative: ill - illPositive,
@@ -37,7 +65,12 @@ export function expectedCounts({ prevalence, sensitivity, specificity, positive_
   };
 }
 
-/** Return the groups in whole people: the ill and the positive go to the nearest number. */
+/**
+ * Return the groups in whole people: the ill and the positive go to the nearest number.
+ *
+ * @param {Counts} expected
+ * @returns {Counts}
+ */
 export function wholeCounts(expected) {
   const ill = Math.round(expected.illPositive + expected.illNegative);
   const illPositive = Math.round(expected.illPositive);
@@ -50,7 +83,11 @@ export function wholeCounts(expected) {
   };
 }
 
-/** Return the fewest columns, so the largest marks, that hold `count` marks in a panel. */
+/**
+ * Return the fewest columns, so the largest marks, that hold `count` marks in a panel.
+ *
+ * @param {number} count
+ */
 export function columnsFor(count) {
   let columns = 8;
   while (columns * Math.floor((columns * HEIGHT) / WIDTH) < count) columns++;
@@ -59,6 +96,7 @@ export function columnsFor(count) {
 
 // Shape and colour of a mark tell the health; it is large and full for a positive test. A line of
 // almost no length is drawn as its cap, round or square: a mark in ten characters.
+/** @type {{ key: keyof Counts, name: string, shape: string }[]} */
 const GROUPS = [
   { key: "illPositive", name: "ill-positive", shape: "h.01" },
   {
@@ -70,7 +108,11 @@ const GROUPS = [
   { key: "healthyNegative", name: "healthy-negative", shape: "h.01" },
 ];
 
-/** Return one mark, to stand in a line of text. */
+/**
+ * Return one mark, to stand in a line of text.
+ *
+ * @param {{ name: string, shape: string }} group
+ */
 function mark({ name, shape }) {
   const path = svg("path", { d: `M0 0${shape}`, class: name });
   return svg("svg", { class: "person", viewBox: "-.5 -.5 1 1", "aria-hidden": "true" }, path);
@@ -82,6 +124,10 @@ function iconPanel() {
   const marks = svg("g", {}, ...paths);
   const viewBox = `0 0 ${WIDTH} ${HEIGHT}`;
   const node = svg("svg", { class: "people", role: "img", viewBox }, marks);
+  /**
+   * @param {number[]} counts
+   * @param {string} description
+   */
   const show = (counts, description) => {
     const total = counts.reduce((sum, count) => sum + count);
     const columns = columnsFor(total);
@@ -99,18 +145,33 @@ function iconPanel() {
   return { node, show };
 }
 
-/** Write a probability as a percentage, and never one short of certainty as 100%. */
+/**
+ * Write a probability as a percentage, and never one short of certainty as 100%.
+ *
+ * @param {number} probability
+ */
 function percent(probability) {
   const text = numberText(100 * probability);
   return text === "100" && probability < 1 ? "over 99.9%" : `${text}%`;
 }
 
+/**
+ * @param {number} ill
+ * @param {number} all
+ */
 const areIll = (ill, all) => `${ill} of ${numberText(all, 4)} ${ill === 1 ? "is" : "are"} ill`;
 
 const TIMES = ["", "", " twice", " three times"];
 const [ILL_POSITIVE, , HEALTHY_POSITIVE] = GROUPS;
 
-/** Return "ill over ill plus healthy", each term with its mark, and what it comes to. */
+/**
+ * Return "ill over ill plus healthy", each term with its mark, and what it comes to.
+ *
+ * @param {string} name
+ * @param {string} ill
+ * @param {string} healthy
+ * @param {string} value
+ */
 function equation(name, ill, healthy, value) {
   const formula = html(
     "span",
@@ -130,24 +191,37 @@ function equation(name, ill, healthy, value) {
   return html("p", {}, html("span", { class: "name" }, name), formula);
 }
 
-/** Return the posterior as a share of the people, or, where people are rounded, a note about it. */
-function countedEquation(counts, expected, tests) {
+/**
+ * Return the posterior as a share of the people, or, where people are rounded, a note about it.
+ *
+ * @param {Counts} counts
+ * @param {Counts} expected
+ * @param {number} positive_tests
+ */
+function countedEquation(counts, expected, positive_tests) {
   const { illPositive: ill, healthyPositive: healthy } = counts;
   const positive = expected.illPositive + expected.healthyPositive;
-  const whole = Object.keys(counts).every((key) => Math.abs(counts[key] - expected[key]) < 1e-6);
+  const whole = GROUPS.every(({ key }) => Math.abs(counts[key] - expected[key]) < 1e-6);
   if (whole) {
     const value = `= ${percent(ill / (ill + healthy))}`;
-    return equation(`p(ill | positive${TIMES[tests]}), counted`, ill, healthy, value);
+    const name = `p(ill | positive${TIMES[positive_tests]}), counted`;
+    return equation(name, String(ill), String(healthy), value);
   }
   const note =
     ill + healthy === 0
       ? `Fewer than one in ${numberText(PEOPLE)} is expected there (${numberText(positive)}): ` +
         "nobody to count, but the formula answers."
       : `Counts are rounded to whole people; expected are ${numberText(expected.illPositive)} ` +
-        `ill of ${numberText(positive, 4)} positive${TIMES[tests]}.`;
+        `ill of ${numberText(positive, 4)} positive${TIMES[positive_tests]}.`;
   return html("p", { class: "note" }, note);
 }
 
+/**
+ * Return the last test's posterior by Bayes' theorem.
+ *
+ * @param {Traits} traits
+ * @param {number[]} chain of p(ill) before and after each test
+ */
 function formulaEquation({ sensitivity, specificity }, chain) {
   const [prior, result] = chain.slice(-2);
   return equation(
@@ -158,21 +232,26 @@ function formulaEquation({ sensitivity, specificity }, chain) {
   );
 }
 
-/** Return a line for every test and one before: who is left, how many of them are ill, p(ill). */
+/**
+ * Return a line for every test and one before: who is left, how many of them are ill, p(ill).
+ *
+ * @param {Traits} setting
+ */
 function beliefLines(setting) {
-  return beliefs(setting).map((belief, tests, chain) => {
-    const counts = wholeCounts(expectedCounts({ ...setting, positive_tests: tests }));
+  return beliefs(setting).map((belief, positive_tests, chain) => {
+    const counts = wholeCounts(expectedCounts({ ...setting, positive_tests }));
     const positive = counts.illPositive + counts.healthyPositive;
     const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
-    const value = html(tests === chain.length - 1 ? "strong" : "span", {}, percent(belief));
-    const who = ["Everyone", "→ positive once", "→ twice", "→ three times"][tests];
+    const isLast = positive_tests === chain.length - 1;
+    const value = html(isLast ? "strong" : "span", {}, percent(belief));
+    const who = ["Everyone", "→ positive once", "→ twice", "→ three times"][positive_tests];
     return html("span", { class: "belief" }, `${who}: ${share}, p(ill) = `, value);
   });
 }
 
+/** @param {Place<Traits>} place */
 function render({ model, el }) {
   const controls = new Controls(model);
-  const names = ["prevalence", "sensitivity", "specificity", "positive_tests"];
   const everyone = iconPanel();
   const positives = iconPanel();
   const titles = [html("p", { class: "title" }), html("p", { class: "title" })];
@@ -181,18 +260,24 @@ function render({ model, el }) {
   const result = controls.liveText();
 
   const draw = () => {
-    const setting = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    const tests = setting.positive_tests;
+    const setting = {
+      prevalence: model.get("prevalence"),
+      sensitivity: model.get("sensitivity"),
+      specificity: model.get("specificity"),
+      positive_tests: model.get("positive_tests"),
+    };
+    const { positive_tests } = setting;
     const expected = expectedCounts(setting);
     const counts = wholeCounts(expected);
     const ill = counts.illPositive + counts.illNegative;
     const positive = counts.illPositive + counts.healthyPositive;
-    const results = [`positive${TIMES[tests]}`, tests > 1 ? "not each time" : "negative"];
+    const times = TIMES[positive_tests];
+    const results = [`positive${times}`, positive_tests > 1 ? "not each time" : "negative"];
     const labels = GROUPS.map(
       ({ key }, i) => `${numberText(counts[key])} ${i < 2 ? "ill" : "healthy"}, ${results[i % 2]}`,
     );
     const share = positive ? areIll(counts.illPositive, positive) : "nobody is there";
-    const among = `Only those who test positive${TIMES[tests]}`;
+    const among = `Only those who test positive${times}`;
     titles[0].replaceChildren("Everyone", html("strong", {}, areIll(ill, PEOPLE)));
     titles[1].replaceChildren(among, html("strong", {}, share));
     everyone.show(
@@ -207,7 +292,7 @@ function render({ model, el }) {
     const words = lines.map((line) => line.textContent.replace("→", "then").replace("=", "is"));
     result.show(lines, `${words.join("; ")}.`);
     equations.replaceChildren(
-      countedEquation(counts, expected, tests),
+      countedEquation(counts, expected, positive_tests),
       formulaEquation(setting, beliefs(setting)),
     );
   };
@@ -218,6 +303,7 @@ function render({ model, el }) {
     ...[0.1, 0.15, 0.2, 0.3, 0.4, 0.5],
   ];
   const quality = { min: 0.5, max: 1, step: 0.005 };
+  /** @type {({ name: keyof Traits, label: string } & Range)[]} */
   const sliders = [
     { name: "prevalence", label: "Prevalence: ill among all", stops },
     { name: "sensitivity", label: "Sensitivity: positive among the ill", ...quality },
@@ -245,7 +331,7 @@ function render({ model, el }) {
     result.node,
     equations,
   );
-  controls.onChange(names, draw);
+  controls.onChange(["prevalence", "sensitivity", "specificity", "positive_tests"], draw);
   draw();
   return () => controls.end();
 }

@@ -1,8 +1,8 @@
 // "Draw a digit" (chapter 5): what the reader draws is answered by thirty networks drawn from a
 // posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
 
-import { Answers, countVotes, nats, percent, verdict } from "./digit/answers.js";
-import { rasterize, rotate } from "./digit/drawing.js";
+import { Answers, countVotes, nats, percent, verdict } from "./draw_digit/answers.js";
+import { rasterize, rotate } from "./draw_digit/drawing.js";
 import {
   classify,
   decomposeEntropy,
@@ -10,34 +10,54 @@ import {
   readTensors,
   topClass,
   twinNetwork,
-} from "./digit/network.js";
-import { Paper, show } from "./digit/paper.js";
+} from "./draw_digit/network.js";
+import { Paper, show } from "./draw_digit/paper.js";
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
 
 export { PageModel } from "./shared/page_model.js";
 export { classify, countVotes, decomposeEntropy, drawNetworks, verdict };
 export { rasterize, readTensors, rotate, twinNetwork };
 
+/**
+ * @import { Stroke } from "./draw_digit/drawing.js"
+ * @import { Place } from "./shared/page_model.js"
+ */
+
+/**
+ * @typedef {{ votes: number[], probabilities: number[], twin_probabilities: number[],
+ *   aleatoric: number, epistemic: number }} Results
+ * @typedef {Results & { example: string, strokes: Stroke[],
+ *   angle: number, seed: number, image: number[], weights: DataView, digit_pixels: DataView,
+ *   letters: Record<string, Stroke[]> }} Traits
+ */
+
 const NUM_DRAWS = 30;
 const REST = 200; // milliseconds without a change after which Python is told
 
-/** Say in words what is seen. */
+/**
+ * Say in words what is seen.
+ *
+ * @param {string} name of what is on the paper
+ * @param {Results} results
+ */
 function words(name, results) {
-  const { votes, probabilities, twin_probabilities: twin, aleatoric, epistemic } = results;
-  const [top, twinTop] = [topClass(probabilities), topClass(twin)];
+  const { votes, probabilities, twin_probabilities, aleatoric, epistemic } = results;
+  const [top, twinTop] = [topClass(probabilities), topClass(twin_probabilities)];
   return (
     `${name}. Of thirty networks ${verdict(votes, NUM_DRAWS)}. ` +
     `Their average: ${top}, ${percent(probabilities[top])} sure. ` +
-    `The twin: ${twinTop}, ${percent(twin[twinTop])} sure. ` +
+    `The twin: ${twinTop}, ${percent(twin_probabilities[twinTop])} sure. ` +
     `Entropy ${nats(aleatoric + epistemic)} nats, of which disagreement ${nats(epistemic)}.`
   );
 }
 
+/** @param {Place<Traits>} place */
 function render({ model, el }) {
   beginFigure(el, "draw_digit");
   const controls = new Controls(model);
   const tensors = readTensors(model.get("weights"));
   const twin = twinNetwork(tensors);
+  /** @type {ReturnType<typeof drawNetworks>} */
   let networks;
   const drawAgain = () => (networks = drawNetworks(tensors, NUM_DRAWS, model.get("seed")));
 
@@ -46,7 +66,9 @@ function render({ model, el }) {
   const name = html("p", { class: "heading" });
   const seen = html("canvas", { class: "seen", width: 28, height: 28, role: "img" });
 
+  /** @type {number | undefined} */
   let telling;
+  /** @param {Partial<Traits>} results */
   const tell = (results) => {
     clearTimeout(telling);
     telling = setTimeout(() => controls.set(results), REST);
@@ -66,19 +88,21 @@ function render({ model, el }) {
     );
     tell({ image: Array.from(image), ...results });
   };
-  let frame = null;
+  /** @type {number | undefined} */
+  let frame;
   const changed = () => {
     frame ??= requestAnimationFrame(() => {
-      frame = null;
+      frame = undefined;
       update();
     });
   };
   controls.atEnd(() => {
-    cancelAnimationFrame(frame);
+    cancelAnimationFrame(frame ?? 0);
     clearTimeout(telling);
   });
 
   const paper = new Paper(model, controls, changed);
+  /** @param {string[]} names */
   const next = (names) =>
     paper.turnTo(names[(names.indexOf(model.get("example")) + 1) % names.length]);
   const buttons = html(

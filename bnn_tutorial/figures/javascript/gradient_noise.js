@@ -16,6 +16,17 @@ import { Plot, setAttributes, svg } from "./shared/plot.js";
 export * from "./gradient_noise/estimators.js";
 export { PageModel } from "./shared/page_model.js";
 
+/**
+ * @import { Estimates } from "./gradient_noise/estimators.js"
+ * @import { Place } from "./shared/page_model.js"
+ */
+
+/**
+ * @typedef {{ std: number, weights: number, batch_size: number, baseline: boolean,
+ *   hold_axis: boolean, draws: number, seed: number }} Traits
+ * @typedef {{ key: keyof Estimates, name: string, color: string }} Row of the plot and the table
+ */
+
 const TRUTH = 2; // the gradient 2μ at μ = 1
 const MOST_DRAWS = 100_000;
 const AT_ONCE = 1000; // draws; what is more comes in the next frames
@@ -24,27 +35,40 @@ const BINS_PER_STD = 10; // of each estimator by itself, so that a narrow histog
 const AXIS_STDS = 2.5; // standard deviations of the widest estimator, to either side
 const WIDEST_NUMBER = 60; // pixels from the end of a spread to that of its number
 
+/** @param {number} number */
 const whole = (number) => number.toLocaleString("en");
 
-/** Write a variance with three digits, or a dash where there is none yet. */
+/**
+ * Write a variance with three digits, or a dash where there is none yet.
+ *
+ * @param {number} value
+ */
 const varianceText = (value) =>
   Number.isNaN(value)
     ? "–"
     : value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
 
-/** Write a mean with the digits that its error leaves, and the error. */
+/**
+ * Write a mean with the digits that its error leaves, and the error.
+ *
+ * @param {{ mean: number, error: number }} histogram
+ */
 function meanText({ mean, error }) {
   if (!(error > 0)) return "–";
   const digits = Math.min(Math.max(1 - Math.floor(Math.log10(error)), 0), 6);
   return `${mean.toFixed(digits).replace("-", "−")} ± ${error.toFixed(digits)}`;
 }
 
+/** @param {Place<Traits>} place */
 function render({ model, el }) {
   const controls = new Controls(model);
-  const settings = () =>
-    Object.fromEntries(
-      ["std", "weights", "batch_size", "seed"].map((name) => [name, model.get(name)]),
-    );
+  const settings = () => ({
+    std: model.get("std"),
+    weights: model.get("weights"),
+    batch_size: model.get("batch_size"),
+    seed: model.get("seed"),
+  });
+  /** @returns {Row[]} */
   const rows = () => [
     model.get("baseline")
       ? { key: "scoreBaseline", name: "score function, baseline", color: "vermilion" }
@@ -55,22 +79,38 @@ function render({ model, el }) {
 
   // The draws
 
-  let next, histograms, exact;
-  let wanted; // draws; there are fewer while the frames still fill them in
+  /** @type {() => Estimates} */
+  let next;
+  /** @type {Record<keyof Estimates, Histogram>} */
+  let histograms;
+  /** @type {Estimates} */
+  let exact;
+  let wanted = 0; // draws; there are fewer while the frames still fill them in
   let playing = false;
   const count = () => histograms.local.count;
   const isSpent = () => count() >= MOST_DRAWS;
+  /** @param {number} variance */
   const binWidth = (variance) => Math.sqrt(variance) / BINS_PER_STD;
   const restart = () => {
     exact = variances(settings());
     next = sampler(settings());
-    histograms = Object.fromEntries(
-      Object.keys(exact).map((key) => [key, new Histogram(TRUTH, binWidth(exact[key]))]),
-    );
+    /** @param {number} variance */
+    const empty = (variance) => new Histogram(TRUTH, binWidth(variance));
+    histograms = {
+      score: empty(exact.score),
+      scoreBaseline: empty(exact.scoreBaseline),
+      pathwise: empty(exact.pathwise),
+      local: empty(exact.local),
+    };
   };
   const draw = () => {
-    for (const [key, value] of Object.entries(next())) histograms[key].add(value);
+    const { score, scoreBaseline, pathwise, local } = next();
+    histograms.score.add(score);
+    histograms.scoreBaseline.add(scoreBaseline);
+    histograms.pathwise.add(pathwise);
+    histograms.local.add(local);
   };
+  /** @param {number} draws */
   const drawTo = (draws) => {
     if (draws < count()) restart();
     wanted = draws;
@@ -79,6 +119,7 @@ function render({ model, el }) {
     show();
     if (count() < wanted) loop.start();
   };
+  /** @param {number} draws */
   const choose = (draws) => controls.set({ draws: Math.min(draws, MOST_DRAWS) });
 
   // The plot
@@ -86,6 +127,7 @@ function render({ model, el }) {
   const axisLabel = () =>
     `one draw of the gradient by μ${model.get("hold_axis") ? ", axis held" : ""}`;
   // The axis fits the widest of all, so that the baseline is seen to narrow it.
+  /** @returns {[number, number]} */
   const fittedAxis = () => {
     const reach = AXIS_STDS * BINS_PER_STD * binWidth(variances(settings()).score);
     return [TRUTH - reach, TRUTH + reach];
@@ -126,7 +168,13 @@ function render({ model, el }) {
     return parts;
   });
 
-  /** Draw a histogram to its own height, and below it its mean and standard deviation. */
+  /**
+   * Draw a histogram to its own height, and below it its mean and standard deviation.
+   *
+   * @param {typeof drawings[number]} parts
+   * @param {Row} row
+   * @param {number} i
+   */
   const drawRow = ({ area, spread, mean, name, width, beyond }, row, i) => {
     const histogram = histograms[row.key];
     const floor = 2.22 - i;
@@ -165,8 +213,12 @@ function render({ model, el }) {
 
   // Numbers and words
 
-  const cells = [0, 1, 2].map(() => ["th", "td", "td", "td"].map((name) => html(name)));
-  cells.forEach(([head]) => head.setAttribute("scope", "row"));
+  const cells = [0, 1, 2].map(() => [
+    html("th", { scope: "row" }),
+    html("td"),
+    html("td"),
+    html("td"),
+  ]);
   const table = html(
     "table",
     {},
@@ -210,8 +262,8 @@ function render({ model, el }) {
     setAttributes(truthName, { x, y: 16 });
     result.show(words());
     // A button that is disabled would lose the focus: this one keeps it, and does nothing.
-    for (const node of [play, one, thousand]) node.ariaDisabled = isSpent();
-    reset.ariaDisabled = wanted === 0;
+    for (const node of [play, one, thousand]) node.ariaDisabled = String(isSpent());
+    reset.ariaDisabled = String(wanted === 0);
   };
 
   // Play: the rate grows with the number of draws, so that the errors shrink at an even pace.
@@ -239,6 +291,7 @@ function render({ model, el }) {
     play.textContent = "Pause";
     loop.start();
   });
+  /** @param {number} more */
   const add = (more) => choose((playing ? count() : wanted) + more);
   const one = button("1 draw", () => add(1));
   const thousand = button("1,000 draws", () => add(1000));

@@ -1,6 +1,6 @@
 // The posterior playground: a Bayesian network that trains in the browser while the reader moves
 // its settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on
-// a page of its own. The mathematics is in playground/network.js, training.js and references.js.
+// a page of its own. The mathematics is in the folder's network.js, training.js and references.js.
 
 import {
   Controls,
@@ -11,28 +11,34 @@ import {
   prefersStill,
 } from "./shared/controls.js";
 import { PageModel } from "./shared/page_model.js";
-import { copyLink, shareByAddress } from "./playground/address.js";
-import { auditText, createAudit } from "./playground/audit.js";
-import { BandPlot, GRID } from "./playground/band_plot.js";
-import { DataEditor } from "./playground/data_editor.js";
-import { outsideGap, SETTINGS, SWITCHES } from "./playground/limits.js";
-import { LossPlot } from "./playground/loss_plot.js";
-import { drawFunctions, exactMoments } from "./playground/network.js";
-import { dropoutMoments, ensembleMoments, gaussianProcess } from "./playground/references.js";
-import { Session } from "./playground/session.js";
-import { comparisons, moreSettings, networkSettings } from "./playground/settings.js";
+import { copyLink, shareByAddress } from "./posterior_playground/address.js";
+import { auditText, createAudit } from "./posterior_playground/audit.js";
+import { BandPlot, GRID } from "./posterior_playground/band_plot.js";
+import { DataEditor } from "./posterior_playground/data_editor.js";
+import { outsideGap, stateOf, SWITCHES } from "./posterior_playground/limits.js";
+import { LossPlot } from "./posterior_playground/loss_plot.js";
+import { drawFunctions, exactMoments } from "./posterior_playground/network.js";
+import { dropoutMoments, ensembleMoments, gaussianProcess } from "./posterior_playground/references.js";
+import { Session } from "./posterior_playground/session.js";
+import { comparisons, moreSettings, networkSettings } from "./posterior_playground/settings.js";
 
-export { decodeState, encodeState } from "./playground/address.js";
-export { createAudit, heldOut } from "./playground/audit.js";
-export { klConventions } from "./playground/kl_conventions.js";
-export * from "./playground/limits.js";
-export { jitter } from "./playground/loss_plot.js";
-export * from "./playground/network.js";
-export * from "./playground/point_network.js";
-export * from "./playground/references.js";
-export * from "./playground/training.js";
+export { decodeState, encodeState } from "./posterior_playground/address.js";
+export { createAudit, heldOut } from "./posterior_playground/audit.js";
+export { klConventions } from "./posterior_playground/kl_conventions.js";
+export * from "./posterior_playground/limits.js";
+export { jitter } from "./posterior_playground/loss_plot.js";
+export * from "./posterior_playground/network.js";
+export * from "./posterior_playground/point_network.js";
+export * from "./posterior_playground/references.js";
+export * from "./posterior_playground/training.js";
 export * from "./shared/gaussian.js";
 export { PageModel } from "./shared/page_model.js";
+
+/**
+ * @import { Traits } from "./posterior_playground/limits.js"
+ * @import { Moments } from "./posterior_playground/network.js"
+ * @import { Model, Place } from "./shared/page_model.js"
+ */
 
 const TRAINING_MILLISECONDS = 8; // of a frame's 16
 const REPORT_EVERY = 250; // milliseconds, for numbers
@@ -42,23 +48,34 @@ const FIRST_SEED = 1; // of the network; each "Reset network" takes the next
 const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
 
-const PROBLEM = ["prior_sigma", "kl_weight", "noise_sigma", "estimator", "points", "gap"];
+/** @type {(keyof Traits)[]} */
+const PROBLEM = ["prior_std", "kl_weight", "noise_std", "estimator", "points", "gap"];
 
 /** The figure in one place: what the reader sees, and the session that trains behind it. */
 class Playground {
   #seed = FIRST_SEED;
+  /** @type {Moments | null} */
   #process = null;
+  /** @type {{ dropout?: Moments | false, ensemble?: Moments | false }} */
+  #overlays = {};
+  #overlaid = -Infinity; // when the overlays were worked out
+  #drawn = 0;
+  #reported = 0;
+  trainButton = button("Train", () => this.#toggleTraining(), { class: "train" });
+  stepText = html("span", { class: "steps" });
 
+  /**
+   * @param {Model<Traits>} model
+   * @param {HTMLElement} el
+   */
   constructor(model, el) {
     this.model = model;
     this.el = el;
     this.controls = new Controls(model);
     // As Python made the figure, before the page's address has its say.
-    this.original = Object.fromEntries(
-      [...SETTINGS, "running"].map((name) => [name, model.get(name)]),
-    );
-    const key = model instanceof PageModel && model.get("address_key");
-    this.address = key ? shareByAddress(this.controls, model, key) : null;
+    this.original = { ...stateOf(model), running: model.get("running") };
+    const address_key = model instanceof PageModel && model.get("address_key");
+    this.address = address_key ? shareByAddress(this.controls, model, address_key) : null;
     this.still = prefersStill();
     this.picture = new BandPlot(() => this.editor.draw());
     this.losses = new LossPlot();
@@ -67,9 +84,12 @@ class Playground {
       points: this.original.points,
       gap: this.original.gap,
     });
+    this.result = this.controls.liveText();
+    this.problem = this.#read();
+    this.session = this.#newSession();
     this.#build();
     this.frames = this.controls.frames(el, () => this.#frame());
-    this.reset();
+    this.#showAll();
     this.controls.onChange(PROBLEM, () => this.#answer());
     this.controls.onChange(["hidden_units"], () => this.reset());
     this.controls.onChange(SWITCHES, () => this.#show());
@@ -84,33 +104,42 @@ class Playground {
 
   /** Start anew with a network that has learnt nothing. */
   reset() {
-    this.#read();
-    this.session = new Session(() => this.problem, this.#seed);
+    this.problem = this.#read();
+    this.session = this.#newSession();
+    this.#showAll();
+  }
+
+  #newSession() {
+    return new Session(() => this.problem, this.#seed);
+  }
+
+  #showAll() {
     this.draw();
     this.report();
     this.#showState();
   }
 
-  /** Read the problem from the traits. */
+  /** Return the problem as the traits have it; what was worked out for another is forgotten. */
   #read() {
+    this.#process = null;
+    this.#overlaid = -Infinity;
     const { model } = this;
     const used = outsideGap(model.get("points"), model.get("gap"));
-    this.problem = {
+    return {
       data: {
         x: Float64Array.from(used, ([x]) => x),
         y: Float64Array.from(used, ([, y]) => y),
       },
       settings: {
-        hidden: model.get("hidden_units"),
-        priorSigma: model.get("prior_sigma"),
-        klWeight: model.get("kl_weight"),
-        noiseSigma: model.get("noise_sigma"),
+        hidden_units: model.get("hidden_units"),
+        prior_std: model.get("prior_std"),
+        kl_weight: model.get("kl_weight"),
+        noise_std: model.get("noise_std"),
       },
       estimator: model.get("estimator"),
-      overlays: { dropout: model.get("show_dropout"), ensemble: model.get("show_ensemble") },
+      show_dropout: model.get("show_dropout"),
+      show_ensemble: model.get("show_ensemble"),
     };
-    this.#process = null;
-    this.overlaid = -Infinity;
   }
 
   get #isTraining() {
@@ -125,7 +154,7 @@ class Playground {
 
   /** Show what is wanted now; an overlay that is new has to learn. */
   #show() {
-    this.#read();
+    this.problem = this.#read();
     this.draw();
     this.#showState();
     // Where it trains, the frames report, and not as often as a slider moves.
@@ -135,10 +164,10 @@ class Playground {
   #frame() {
     this.session.advance(TRAINING_MILLISECONDS);
     const now = performance.now();
-    if (this.still && now - this.drawn < STILL_EVERY) return;
+    if (this.still && now - this.#drawn < STILL_EVERY) return;
     this.draw();
     const { resting } = this.session;
-    if (resting || this.still || now - this.reported > REPORT_EVERY) this.report();
+    if (resting || this.still || now - this.#reported > REPORT_EVERY) this.report();
     if (resting) this.#showState();
   }
 
@@ -156,7 +185,8 @@ class Playground {
     const { steps, resting, stoppedAfter } = this.session;
     const all = `${numberText(steps, 6)} steps`;
     const noisy = this.problem.estimator === "exact" ? "" : "noisy ";
-    const stopped = `stopped after ${numberText(stoppedAfter ?? 0, 6)} ${noisy}steps, ${all} in all`;
+    const taken = numberText(stoppedAfter ?? 0, 6);
+    const stopped = `stopped after ${taken} ${noisy}steps, ${all} in all`;
     if (this.#isTraining) this.stepText.textContent = `training, ${all}`;
     else if (!resting) this.stepText.textContent = `paused, ${all}`;
     else this.stepText.textContent = stoppedAfter === null ? `at rest, ${all}` : stopped;
@@ -166,11 +196,12 @@ class Playground {
   draw() {
     const { model, session, problem } = this;
     const { settings, data } = problem;
+    /** @param {"epistemic" | "total" | "functions" | "truth" | "gaussian_process"} name */
     const shows = (name) => model.get(`show_${name}`);
     if (shows("gaussian_process")) this.#process ??= gaussianProcess(data, GRID, settings);
     this.picture.show({
       ...exactMoments(session.network, GRID),
-      noiseSigma: settings.noiseSigma,
+      noise_std: settings.noise_std,
       show: {
         epistemic: shows("epistemic"),
         total: shows("total"),
@@ -180,31 +211,31 @@ class Playground {
       functions: shows("functions") ? drawFunctions(session.network, GRID, FUNCTIONS) : [],
       overlays: {
         gaussian_process: shows("gaussian_process") && this.#process,
-        ...this.#overlays(),
+        ...this.#learntOverlays(),
       },
     });
-    this.drawn = performance.now();
+    this.#drawn = performance.now();
   }
 
   /** Return the moments of the overlays that train, worked out a few times a second. */
-  #overlays() {
+  #learntOverlays() {
     const { session, problem } = this;
-    if (session.resting || performance.now() - this.overlaid > OVERLAY_EVERY) {
-      const { dropout, ensemble } = problem.overlays;
-      this.overlays = {
-        dropout: dropout && dropoutMoments(session.dropout, GRID, PASSES),
-        ensemble: ensemble && ensembleMoments(session.ensemble, GRID),
+    if (session.resting || performance.now() - this.#overlaid > OVERLAY_EVERY) {
+      const { show_dropout, show_ensemble } = problem;
+      this.#overlays = {
+        dropout: show_dropout && dropoutMoments(session.dropout, GRID, PASSES),
+        ensemble: show_ensemble && ensembleMoments(session.ensemble, GRID),
       };
-      this.overlaid = performance.now();
+      this.#overlaid = performance.now();
     }
-    return this.overlays;
+    return this.#overlays;
   }
 
   /** Audit, show the numbers, and hand them to Python. */
   report() {
     const { session, problem } = this;
     session.measure();
-    const audit = this.audit(session.network, problem.settings.noiseSigma);
+    const audit = this.audit(session.network, problem.settings.noise_std);
     this.picture.showOutsiders(audit.outsiders);
     this.losses.show(session.history, session.now);
     this.result.show(auditText(audit));
@@ -218,7 +249,7 @@ class Playground {
       outside_epistemic: audit.epistemic.share,
       curve_outside_epistemic: audit.curve.share,
     });
-    this.reported = performance.now();
+    this.#reported = performance.now();
   }
 
   #toggleTraining() {
@@ -246,19 +277,15 @@ class Playground {
     this.reset();
   }
 
+  /** @param {number} count */
   #step(count) {
     this.controls.set({ running: false });
     this.session.step(count);
-    this.draw();
-    this.report();
-    this.#showState();
+    this.#showAll();
   }
 
   #build() {
     const { controls, model, el } = this;
-    this.result = controls.liveText();
-    this.trainButton = button("Train", () => this.#toggleTraining(), { class: "train" });
-    this.stepText = html("span", { class: "steps" });
     const buttons = html(
       "div",
       { class: "buttons" },
@@ -283,6 +310,7 @@ class Playground {
   }
 }
 
+/** @param {Place<Traits>} place */
 function render({ model, el }) {
   beginFigure(el, "posterior_playground");
   const playground = new Playground(model, el);

@@ -18,12 +18,24 @@ import {
 export { PageModel } from "./shared/page_model.js";
 export { mathematics };
 
+/**
+ * @import { Place } from "./shared/page_model.js"
+ * @import { Direction, Distribution } from "./two_gaussians/divergence.js"
+ * @import { Kind, Quantity } from "./two_gaussians/views.js"
+ */
+
 const { areas, bestFits, divergenceOf, gaussian, logDensity, slide, TWO_PEAKS } = mathematics;
 
-const DIRECTIONS = {
-  reverse: { name: "KL(q‖p)", integrand: "q log(q/p)" },
-  forward: { name: "KL(p‖q)", integrand: "p log(p/q)", xLabel: "weight w" },
-};
+/**
+ * @typedef {{ q_mean: number, q_std: number, p_mean: number, p_std: number,
+ *   target: "gaussian" | "two peaks", target_choice: boolean }} Traits
+ */
+
+/** @type {Kind[]} */
+const DIRECTIONS = [
+  { direction: "reverse", name: "KL(q‖p)", integrand: "q log(q/p)" },
+  { direction: "forward", name: "KL(p‖q)", integrand: "p log(p/q)", xLabel: "weight w" },
+];
 const LEGEND = {
   gaussian: [
     ["curve q", "q: drag ● to move it, ◆ to widen it"],
@@ -39,11 +51,21 @@ const LEGEND = {
 
 const STEP_TIME = 16; // milliseconds of a slide's step
 
+/**
+ * @param {{ min: number, max: number }} bounds
+ * @param {number} value
+ */
 const within = ({ min, max }, value) => Math.min(Math.max(value, min), max);
 
+/** @param {Distribution} gaussian */
 const peakDensity = ([{ mean, std }]) => Math.exp(logDensity(gaussian(mean, std), mean));
 
-/** Return in words what both divergences say; `fits`: the closest Gaussians to two peaks, or null. */
+/**
+ * Return in words what both divergences say.
+ *
+ * @param {Record<Direction, number>} nats
+ * @param {Record<Direction, Distribution[]> | null} fits the closest Gaussians to two peaks
+ */
 function words({ reverse, forward }, fits) {
   if (!fits && Math.max(reverse, forward) < 5e-4)
     return "q and p agree: no draw can tell them apart.";
@@ -52,6 +74,7 @@ function words({ reverse, forward }, fits) {
       `On average, a draw of q says ${natsText(reverse)} nats for q and against p; ` +
       `a draw of p says ${natsText(forward)} nats for p and against q.`
     );
+  /** @param {Direction} direction */
   const lowest = (direction) =>
     natsText(Math.min(...fits[direction].map((fit) => divergenceOf[direction](fit, TWO_PEAKS))));
   return (
@@ -60,13 +83,16 @@ function words({ reverse, forward }, fits) {
   );
 }
 
+/** @param {Place<Traits>} place */
 function render({ model, el }) {
   beginFigure(el, "two_gaussians");
   const controls = new Controls(model);
+  /** @param {"q" | "p"} name */
   const own = (name) => ({ mean: model.get(`${name}_mean`), std: model.get(`${name}_std`) });
   const isTwoPeaks = () => model.get("target") === "two peaks";
   const q = () => gaussian(own("q").mean, own("q").std);
   const p = () => (isTwoPeaks() ? TWO_PEAKS : gaussian(own("p").mean, own("p").std));
+  /** @type {ReturnType<typeof bestFits> | null} */
   let knownFits = null;
   const fits = () => (isTwoPeaks() ? (knownFits ??= bestFits()) : null);
 
@@ -80,30 +106,30 @@ function render({ model, el }) {
     draw: drawDensities,
     interactive: true,
   });
-  const change = (name) => (quantity, value) => {
-    controls.set({ [`${name}_${quantity}`]: within(BOUNDS[quantity], value) });
-  };
-  const [densityOfP, densityOfQ] = ["p", "q"].map(
-    (name) =>
-      new Density(name, top, {
-        get: () => own(name),
-        other: () => (isTwoPeaks() ? null : own(name === "q" ? "p" : "q")),
-        change: change(name),
-      }),
-  );
-  const fitCurves = Object.keys(DIRECTIONS).map((name) => svg("path", { class: `fit ${name}` }));
+  /** @param {"q" | "p"} name */
+  const density = (name) =>
+    new Density(name, top, {
+      get: () => own(name),
+      other: () => (isTwoPeaks() ? null : own(name === "q" ? "p" : "q")),
+      change: (quantity, value) =>
+        controls.set({ [`${name}_${quantity}`]: within(BOUNDS[quantity], value) }),
+    });
+  const [densityOfP, densityOfQ] = [density("p"), density("q")];
+  const fitCurves = DIRECTIONS.map(({ direction }) => svg("path", { class: `fit ${direction}` }));
   const { area, curve } = densityOfP;
   top.layer("curves").append(area, curve, ...fitCurves, densityOfQ.area, densityOfQ.curve);
   const marks = top.layer("marks", { clipped: false });
   marks.append(...densityOfP.marks, ...densityOfQ.marks);
-  const integrands = Object.entries(DIRECTIONS).map((entry) => new Integrand(...entry));
+  const integrands = DIRECTIONS.map((kind) => new Integrand(kind));
 
   function drawDensities() {
-    const density = (distribution) => X.map((w) => Math.exp(logDensity(distribution, w)));
-    const path = (fit) => linePath(top, X, density(fit));
-    densityOfP.draw(density(p()), isTwoPeaks());
-    densityOfQ.draw(density(q()), false);
-    Object.keys(DIRECTIONS).forEach((direction, i) => {
+    /** @param {Distribution} distribution */
+    const values = (distribution) => X.map((w) => Math.exp(logDensity(distribution, w)));
+    /** @param {Distribution} fit */
+    const path = (fit) => linePath(top, X, values(fit));
+    densityOfP.draw(values(p()), isTwoPeaks());
+    densityOfQ.draw(values(q()), false);
+    DIRECTIONS.forEach(({ direction }, i) => {
       setAttributes(fitCurves[i], { d: fits()?.[direction].map(path).join("") });
     });
   }
@@ -117,21 +143,24 @@ function render({ model, el }) {
       { value: "two peaks", label: "two peaks" },
     ],
   });
-  const [slidersOfQ, slidersOfP] = ["q", "p"].map((name) =>
-    Object.entries(BOUNDS).map(([quantity, bounds]) =>
-      controls.slider({
-        name: `${name}_${quantity}`,
-        label: `${QUANTITIES[quantity]} of ${name}`,
-        ...bounds,
-        text: (value) => value.toFixed(2).replace("-", "−"),
-      }),
-    ),
-  );
+  /**
+   * @param {"q" | "p"} name
+   * @param {Quantity} quantity
+   */
+  const slider = (name, quantity) =>
+    controls.slider({
+      name: `${name}_${quantity}`,
+      label: `${QUANTITIES[quantity]} of ${name}`,
+      ...BOUNDS[quantity],
+      text: (value) => value.toFixed(2).replace("-", "−"),
+    });
+  const slidersOfQ = [slider("q", "mean"), slider("q", "std")];
+  const slidersOfP = [slider("p", "mean"), slider("p", "std")];
   const sliders = html("div", { class: "controls" });
   const legend = html("ul", { class: "legend" });
   const result = controls.liveText();
-  const buttons = Object.entries(DIRECTIONS).map(([direction, { name }]) =>
-    button(`Let q slide down ${name}`, () => press(direction), { "aria-pressed": "false" }),
+  const buttons = DIRECTIONS.map((kind) =>
+    button(`Let q slide down ${kind.name}`, () => press(kind), { "aria-pressed": "false" }),
   );
 
   function showTarget() {
@@ -153,22 +182,25 @@ function render({ model, el }) {
     // Both on one scale, so that equal areas are equal nats.
     const lowest = Math.min(-0.15, ...values[0], ...values[1]);
     const highest = Math.max(0.4, ...values[0], ...values[1]);
+    /** @type {[number, number]} */
     const domain = [1.1 * lowest, 1.1 * highest];
     const reverse = divergenceOf.reverse(here, there);
     const forward = divergenceOf.forward(here, there);
     integrands[0].show(values[0], domain, areas(here, there), reverse);
     integrands[1].show(values[1], domain, areas(there, here), forward);
-    const fitPeaks = fits() ? Object.values(fits()).flat().map(peakDensity) : [];
+    const fitPeaks = Object.values(fits() ?? {}).flat().map(peakDensity);
     const highestDensity = Math.max(0.45, Math.exp(Math.max(...logQ, ...logP)), ...fitPeaks);
     top.setDomain("y", [0, 1.15 * highestDensity]);
     top.redraw();
-    const rest = resting ? `No small move of q lowers ${DIRECTIONS[resting].name}. ` : "";
+    const rest = resting ? `No small move of q lowers ${resting.name}. ` : "";
     result.show(rest + words({ reverse, forward }, fits()));
   }
 
   // The slide
-  let sliding = null; // `{ direction, path }` while q slides
-  let resting = null; // the direction in which it has reached the bottom
+  /** @type {{ kind: Kind, path: ReturnType<typeof slide> } | null} */
+  let sliding = null;
+  /** @type {Kind | null} */
+  let resting = null; // whose bottom q has reached
   let waiting = 0; // milliseconds that its next step has waited
   let placing = false;
   const frames = controls.frames(el, (passed) => {
@@ -178,27 +210,31 @@ function render({ model, el }) {
     advance(steps);
   });
 
-  function press(direction) {
-    const again = sliding?.direction === direction;
+  /** @param {Kind} kind */
+  function press(kind) {
+    const again = sliding?.kind === kind;
     stop();
     if (again) return;
     resting = null;
-    sliding = { direction, path: slide(q(), p(), direction) };
+    sliding = { kind, path: slide(q(), p(), kind.direction) };
     showButtons();
     if (prefersStill()) advance(Infinity);
     else frames.start();
   }
 
+  /** @param {number} steps */
   function advance(steps) {
-    const { direction, path } = sliding;
+    if (!sliding) return;
+    const { kind, path } = sliding;
     let next = null;
     for (; steps > 0 && !next?.done; steps--) next = path.next();
     if (!next) return;
-    if (next.done) resting = direction;
+    if (next.done) resting = kind;
     place(next.value);
     if (next.done) stop();
   }
 
+  /** @param {Distribution} gaussian */
   function place([{ mean, std }]) {
     placing = true;
     model.set("q_mean", within(BOUNDS.mean, mean));
@@ -216,8 +252,8 @@ function render({ model, el }) {
   }
 
   function showButtons() {
-    Object.keys(DIRECTIONS).forEach((direction, i) =>
-      setAttributes(buttons[i], { "aria-pressed": String(sliding?.direction === direction) }),
+    DIRECTIONS.forEach((kind, i) =>
+      setAttributes(buttons[i], { "aria-pressed": String(sliding?.kind === kind) }),
     );
   }
 

@@ -4,10 +4,25 @@
 
 import { randomNormal } from "../shared/gaussian.js";
 
-/** Return the mean of a² over the data and all draws, which is also the baseline. */
+/**
+ * @typedef {{ mean?: number, std: number, weights: number, batch_size: number }} Problem
+ * @typedef {{ score: number, scoreBaseline: number, pathwise: number, local: number }} Estimates a
+ *   number for each estimator; the score function has two, without and with its baseline
+ */
+
+/**
+ * Return the mean of a² over the data and all draws, which is also the baseline.
+ *
+ * @param {{ mean?: number, std: number, weights: number }} problem
+ */
 export const expectedLoss = ({ mean = 1, std, weights }) => mean ** 2 + weights * std ** 2;
 
-/** Return the variance of one draw of each estimator, in closed form. */
+/**
+ * Return the variance of one draw of each estimator, in closed form.
+ *
+ * @param {Problem} problem
+ * @returns {Estimates}
+ */
 export function variances({ mean = 1, std, weights, batch_size }) {
   const sharing = (weights + batch_size - 1) / batch_size;
   const loss = expectedLoss({ mean, std, weights });
@@ -23,17 +38,23 @@ export function variances({ mean = 1, std, weights, batch_size }) {
 /**
  * Return one draw of each gradient by the first mean, for the mean of a² over a batch.
  *
- * @param {number[]} options.inputs of the batch, (B, d) row by row
- * @param {number[]} options.weightNoise (d,) standard normal, for the weights that the batch shares
- * @param {number[]} options.localNoise (B,) standard normal, for pre-activations of their own
+ * @param {object} options
+ * @param {number} [options.mean]
+ * @param {number} options.std
+ * @param {ArrayLike<number>} options.inputs of the batch, (B, d) row by row
+ * @param {ArrayLike<number>} options.weightNoise (d,) standard normal, for the weights that the
+ *   batch shares
+ * @param {ArrayLike<number>} options.localNoise (B,) standard normal, for pre-activations of their
+ *   own
+ * @returns {Estimates}
  */
 export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
   const weights = weightNoise.length;
-  const batchSize = localNoise.length;
+  const batch_size = localNoise.length;
   let loss = 0;
   let pathwise = 0;
   let local = 0;
-  for (let n = 0; n < batchSize; n++) {
+  for (let n = 0; n < batch_size; n++) {
     const first = inputs[n * weights];
     let deviation = 0;
     let square = 0;
@@ -44,9 +65,9 @@ export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
     }
     const shared = first * mean + std * deviation;
     const own = first * mean + std * Math.sqrt(square) * localNoise[n];
-    loss += shared ** 2 / batchSize;
-    pathwise += (2 * first * shared) / batchSize;
-    local += (2 * first * own) / batchSize;
+    loss += shared ** 2 / batch_size;
+    pathwise += (2 * first * shared) / batch_size;
+    local += (2 * first * own) / batch_size;
   }
   const score = weightNoise[0] / std;
   const baseline = expectedLoss({ mean, std, weights });
@@ -58,6 +79,9 @@ export function gradients({ mean = 1, std, inputs, weightNoise, localNoise }) {
  *
  * A counter in steps of the golden ratio, its bits mixed by two multiplications and three shifts,
  * after Steele, Lea and Flood (2014): ten million signs take a fraction of a second.
+ *
+ * @param {number} seed
+ * @returns {(signs: Float64Array) => void}
  */
 export function randomSigns(seed) {
   let counter = seed;
@@ -75,7 +99,11 @@ export function randomSigns(seed) {
   };
 }
 
-/** Return a function that makes one draw after the other, always the same for the same seed. */
+/**
+ * Return a function that makes one draw after the other, always the same for the same seed.
+ *
+ * @param {Problem & { seed: number }} problem
+ */
 export function sampler({ mean = 1, std, weights, batch_size, seed }) {
   const drawSigns = randomSigns(seed);
   const normal = randomNormal(seed);
@@ -95,14 +123,21 @@ export class Histogram {
   count = 0;
   mean = 0;
   #squares = 0;
+  /** @type {Map<number, number>} */
   #bins = new Map(); // a heavy tail has a few draws in bins far out
 
-  /** Begin without draws; the bins lie side by side from `origin`, without an end on either side. */
+  /**
+   * Begin without draws; the bins lie side by side from `origin`, without an end on either side.
+   *
+   * @param {number} origin
+   * @param {number} width
+   */
   constructor(origin, width) {
     this.origin = origin;
     this.width = width;
   }
 
+  /** @param {number} value */
   add(value) {
     this.count++;
     // Welford (1962): the sum of squares about the mean so far, without a difference of large sums.
@@ -115,8 +150,13 @@ export class Histogram {
 
   /** The bins that hold draws, in no order. */
   get bars() {
+    /** @param {number} bin */
     const edge = (bin) => this.origin + bin * this.width;
-    return Array.from(this.#bins, ([bin, draws]) => ({ from: edge(bin), to: edge(bin + 1), draws }));
+    return Array.from(this.#bins, ([bin, draws]) => ({
+      from: edge(bin),
+      to: edge(bin + 1),
+      draws,
+    }));
   }
 
   get variance() {

@@ -1,20 +1,46 @@
-// Labelled controls bound to a figure's model, text that a screen reader hears, and a loop of frames
-// that rests while nobody can see it.
+// Labelled controls bound to a figure's model, text that a screen reader hears, and a loop of
+// frames that rests while nobody can see it.
+
+/** @import { Model } from "./page_model.js" */
+
+/**
+ * How a slider's thumb goes with the values of its trait.
+ *
+ * @typedef {object} Range
+ * @property {number} [min]
+ * @property {number} [max]
+ * @property {number} [step] between two values
+ * @property {boolean} [logarithmic] positions go with the logarithm of the value
+ * @property {number} [steps] of a logarithmic slider, of equal ratio
+ * @property {number[] | null} [stops] the only values, equally far apart, in place of all others
+ */
 
 /** Each figure of a page runs a copy of this module, and no two may name a control alike. */
 export const unusedName = () => `bnn-control-${Math.random().toString(36).slice(2)}`;
 
-/** Return a new HTML element with properties (`class` and `aria-...` as attributes) and children. */
+/**
+ * Return a new HTML element with properties (`class` and `aria-...` as attributes) and children.
+ *
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Record<string, unknown>} [properties]
+ * @param {...(Node | string)} children
+ */
 export function html(name, properties = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties))
-    if (key in node) node[key] = value;
-    else if (value !== null && value !== undefined) node.setAttribute(key, value);
+    if (key in node) Object.assign(node, { [key]: value });
+    else if (value !== null && value !== undefined) node.setAttribute(key, String(value));
   node.append(...children);
   return node;
 }
 
-/** Make `el` the place of the figure `name`: its style holds there, and the keys are its own. */
+/**
+ * Make `el` the place of the figure `name`: its style holds there, and the keys are its own.
+ *
+ * @param {HTMLElement} el
+ * @param {string} name
+ */
 export function beginFigure(el, name) {
   el.classList.add("bnn-figure", name);
   // JupyterLab would take arrows and letters for its cells: one moves to another cell, x cuts it.
@@ -26,7 +52,12 @@ export function beginFigure(el, name) {
 /** Return whether the reader asked for as little motion as possible. */
 export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Write a number with `digits` significant digits, and a true minus sign. */
+/**
+ * Write a number with `digits` significant digits, and a true minus sign.
+ *
+ * @param {number} value
+ * @param {number} [digits]
+ */
 export function numberText(value, digits = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "undefined" : value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
@@ -38,38 +69,63 @@ export function numberText(value, digits = 3) {
   return text.replace("-", "−");
 }
 
-/** Return the positions of a slider's thumb, and how they go with the values of its trait. */
-function sliderScale({ min, max, step = 1, steps = 200, logarithmic = false, stops = null }) {
+/**
+ * Return the positions of a slider's thumb, and how they go with the values of its trait.
+ *
+ * @param {Range} range
+ */
+function sliderScale({
+  min = 0,
+  max = 1,
+  step = 1,
+  steps = 200,
+  logarithmic = false,
+  stops = null,
+}) {
   if (stops)
     return {
       positions: [0, stops.length - 1],
       step: 1,
       // The nearest stop has as many others below it as middles between two stops are below.
+      /** @param {number} value */
       toPosition: (value) => stops.filter((stop, i) => (stops[i - 1] + stop) / 2 < value).length,
+      /** @param {number} position */
       toValue: (position) => stops[position],
     };
-  if (!logarithmic)
-    return { positions: [min, max], step, toPosition: (value) => value, toValue: (value) => value };
+  /** @param {number} value */
+  const same = (value) => value;
+  if (!logarithmic) return { positions: [min, max], step, toPosition: same, toValue: same };
   const ratio = Math.log(max / min) / steps;
+  /** @param {number} value */
   const rounded = (value) => Number(value.toPrecision(3));
   return {
     positions: [0, steps],
     step: 1,
+    /** @param {number} value */
     toPosition: (value) => Math.log(value / min) / ratio,
+    /** @param {number} position */
     toValue: (position) =>
       Math.min(Math.max(rounded(min * Math.exp(position * ratio)), min), max),
   };
 }
 
+/** @template {Record<string, unknown>} Traits */
 export class Controls {
   #model;
+  /** @type {(() => void)[]} */
   #ends = [];
 
+  /** @param {Model<Traits>} model */
   constructor(model) {
     this.#model = model;
   }
 
-  /** Call `callback` when one of these traits changes, here or in Python. */
+  /**
+   * Call `callback` when one of these traits changes, here or in Python.
+   *
+   * @param {(keyof Traits & string)[]} names
+   * @param {() => void} callback
+   */
   onChange(names, callback) {
     for (const name of names) {
       this.#model.on(`change:${name}`, callback);
@@ -77,13 +133,31 @@ export class Controls {
     }
   }
 
-  /** Set traits and tell Python. */
+  /**
+   * Set traits and tell Python.
+   *
+   * @param {Partial<Traits>} values
+   */
   set(values) {
     for (const [name, value] of Object.entries(values)) this.#model.set(name, value);
     this.#model.save_changes();
   }
 
-  /** Call `callback` when the figure is taken away. */
+  /**
+   * Set the trait of one control.
+   *
+   * @param {keyof Traits & string} name
+   * @param {unknown} value
+   */
+  #choose(name, value) {
+    this.set(/** @type {Partial<Traits>} */ ({ [name]: value }));
+  }
+
+  /**
+   * Call `callback` when the figure is taken away.
+   *
+   * @param {() => void} callback
+   */
   atEnd(callback) {
     this.#ends.push(callback);
   }
@@ -95,10 +169,8 @@ export class Controls {
   /**
    * Return a slider for the trait `name`, labelled, with its value in words.
    *
-   * @param {number} options.step between two values; a logarithmic slider has `steps` of equal ratio
-   * @param {boolean} options.logarithmic positions go with the logarithm of the value
-   * @param {number[]} options.stops the only values, equally far apart, in place of steps
-   * @param {function} options.text writes a value
+   * @param {Range & { name: keyof Traits & string, label: string,
+   *   text?: (value: number) => string }} options
    */
   slider({ name, label, text = numberText, ...scale }) {
     const id = unusedName();
@@ -114,12 +186,12 @@ export class Controls {
     });
     // A value that Python sets between two steps stays; only the thumb stands at the nearest.
     const show = () => {
-      const value = this.#model.get(name);
-      input.value = toPosition(value);
+      const value = /** @type {number} */ (this.#model.get(name));
+      input.value = String(toPosition(value));
       output.textContent = text(value);
       input.setAttribute("aria-valuetext", text(value));
     };
-    input.addEventListener("input", () => this.set({ [name]: toValue(Number(input.value)) }));
+    input.addEventListener("input", () => this.#choose(name, toValue(Number(input.value))));
     this.onChange([name], show);
     show();
     return html(
@@ -131,12 +203,20 @@ export class Controls {
     );
   }
 
-  /** Return a group of radio buttons for the trait `name`; `options` are `{ value, label }`. */
+  /**
+   * Return a group of radio buttons for the trait `name`.
+   *
+   * @template {keyof Traits & string} Name
+   * @param {object} choice
+   * @param {Name} choice.name
+   * @param {string} choice.label
+   * @param {{ value: Traits[Name], label: string }[]} choice.options
+   */
   choice({ name, label, options }) {
     const group = unusedName();
     const inputs = options.map(({ value }) => {
       const input = html("input", { type: "radio", name: group });
-      input.addEventListener("change", () => this.set({ [name]: value }));
+      input.addEventListener("change", () => this.#choose(name, value));
       return input;
     });
     const show = () =>
@@ -151,15 +231,19 @@ export class Controls {
     );
   }
 
-  /** Return a check box for the boolean trait `name`. */
-  toggle({ name, label, class: className = "" }) {
+  /**
+   * Return a check box for the boolean trait `name`.
+   *
+   * @param {{ name: keyof Traits & string, label: string }} options
+   */
+  toggle({ name, label }) {
     const input = html("input", { type: "checkbox" });
-    input.addEventListener("change", () => this.set({ [name]: input.checked }));
-    const show = () => (input.checked = this.#model.get(name));
+    input.addEventListener("change", () => this.#choose(name, input.checked));
+    const show = () => (input.checked = Boolean(this.#model.get(name)));
     this.onChange([name], show);
     show();
     // Not "toggle": Sphinx folds away what has that class.
-    return html("label", { class: `control check ${className}` }, input, html("span", {}, label));
+    return html("label", { class: "control check" }, input, html("span", {}, label));
   }
 
   /**
@@ -169,11 +253,17 @@ export class Controls {
   liveText() {
     const spoken = html("p", { class: "spoken", role: "status" });
     const seen = html("p", { class: "result" });
+    /** @type {number | undefined} */
     let timer;
     this.atEnd(() => clearTimeout(timer));
     return {
       node: html("div", {}, seen, spoken),
-      /** `content`: text or nodes to see; `words`: what is said, the same text if left out. */
+      /**
+       * Show text or nodes; `words` are what is said, the same text if left out.
+       *
+       * @param {string | (Node | string)[]} content
+       * @param {string | null} [words]
+       */
       show(content, words = null) {
         seen.replaceChildren(...[content].flat());
         const said = words ?? seen.textContent;
@@ -186,12 +276,20 @@ export class Controls {
     };
   }
 
-  /** Return a loop that calls `step(milliseconds since the last)` each frame while `el` is in sight. */
+  /**
+   * Return a loop that calls `step` each frame while `el` is in sight.
+   *
+   * @param {Element} el
+   * @param {(passed: number) => void} step gets the milliseconds since the last
+   */
   frames(el, step) {
     let wanted = false;
     let inSight = false;
+    /** @type {number | null} */
     let request = null;
+    /** @type {number | null} */
     let last = null;
+    /** @param {number} time */
     const tick = (time) => {
       request = requestAnimationFrame(tick);
       const passed = last === null ? 0 : time - last;
@@ -207,11 +305,12 @@ export class Controls {
       }
     };
     const observer = new IntersectionObserver((entries) => {
-      inSight = entries.at(-1).isIntersecting;
+      inSight = entries[entries.length - 1].isIntersecting;
       update();
     });
     observer.observe(el);
     document.addEventListener("visibilitychange", update);
+    /** @param {boolean} value */
     const set = (value) => {
       wanted = value;
       update();
@@ -225,7 +324,13 @@ export class Controls {
   }
 }
 
-/** Return a push button. */
+/**
+ * Return a push button.
+ *
+ * @param {string} label
+ * @param {() => void} onClick
+ * @param {Record<string, unknown>} [properties]
+ */
 export function button(label, onClick, properties = {}) {
   const node = html("button", { type: "button", ...properties }, label);
   node.addEventListener("click", onClick);

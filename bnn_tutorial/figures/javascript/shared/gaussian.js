@@ -5,7 +5,11 @@ import { randomLcg, randomNormal as normalFrom } from "d3-random";
 
 const SQRT_TWO_PI = Math.sqrt(2 * Math.PI);
 
-/** Return the standard normal density g(z) = exp(-z²/2) / √(2π). */
+/**
+ * Return the standard normal density g(z) = exp(-z²/2) / √(2π).
+ *
+ * @param {number} z
+ */
 export function normalDensity(z) {
   const bounded = Math.min(Math.max(z, -40), 40); // beyond, the density underflows to 0
   // z²/2 rounded would cost digits where it is large. The square of z's leading 24 bits is exact,
@@ -16,7 +20,13 @@ export function normalDensity(z) {
   return (Math.exp((-lead * lead) / 2) * correction) / SQRT_TWO_PI;
 }
 
-/** Return log N(x; mean, std²). */
+/**
+ * Return log N(x; mean, std²).
+ *
+ * @param {number} x
+ * @param {number} mean
+ * @param {number} std
+ */
 export function normalLogDensity(x, mean, std) {
   const z = (x - mean) / std;
   return (-z * z) / 2 - Math.log(std * SQRT_TWO_PI);
@@ -37,6 +47,8 @@ const MILLS_COEFFICIENTS = Float64Array.of(
  * Return Mills' ratio M(z) = Φ(-z) / g(z) for z from 0 to 40.
  *
  * One polynomial for the whole half-line, after Shepherd and Laframboise (1981).
+ *
+ * @param {number} z
  */
 export function millsRatio(z) {
   const scale = 1 / (z + 5);
@@ -46,27 +58,51 @@ export function millsRatio(z) {
   return sum * scale;
 }
 
-/** Return Φ(z), the standard normal distribution function, with all digits in both tails. */
+/**
+ * Return Φ(z), the standard normal distribution function, with all digits in both tails.
+ *
+ * @param {number} z
+ */
 export function normalCdf(z) {
   const tail = normalDensity(z) * millsRatio(Math.min(Math.abs(z), 40));
   return z > 0 ? 1 - tail : tail;
 }
 
-/** Return log(1 + exp(rho)), the standard deviation that belongs to rho. */
+/**
+ * Return log(1 + exp(rho)), the standard deviation that belongs to rho.
+ *
+ * @param {number} rho
+ */
 export const softplus = (rho) => Math.max(rho, 0) + Math.log1p(Math.exp(-Math.abs(rho)));
 
-/** Return the slope of softplus, 1 / (1 + exp(-rho)). */
+/**
+ * Return the slope of softplus, 1 / (1 + exp(-rho)).
+ *
+ * @param {number} rho
+ */
 export const softplusSlope = (rho) => 1 / (1 + Math.exp(-rho));
 
-/** Return the rho whose softplus is `std`. */
+/**
+ * Return the rho whose softplus is `std`.
+ *
+ * @param {number} std
+ */
 export const inverseSoftplus = (std) => std + Math.log(-Math.expm1(-std));
 
-/** Return a function that draws uniform numbers from [0, 1), always the same for the same seed. */
+/**
+ * Return a function that draws uniform numbers from [0, 1), always the same for the same seed.
+ *
+ * @param {number} seed
+ */
 export function randomUniform(seed) {
   // The congruential generator starts alike for seeds next to each other; multiples of the golden
   // ratio lie far apart.
   return randomLcg(((seed + 1) * 0.6180339887498949) % 1);
 }
 
-/** Return a function that draws standard normal numbers, always the same for the same seed. */
+/**
+ * Return a function that draws standard normal numbers, always the same for the same seed.
+ *
+ * @param {number} seed
+ */
 export const randomNormal = (seed) => normalFrom.source(randomUniform(seed))();

@@ -1,11 +1,23 @@
-// Plots drawn as SVG: scales, axes, curves, areas, and handles that a reader drags by mouse, finger or
-// arrow keys. A plot draws itself at the width it is given, so that its letters keep their size.
+// Plots drawn as SVG: scales, axes, curves, areas, and handles that a reader drags by mouse, finger
+// or arrow keys. A plot draws itself at the width it is given, so that its letters keep their size.
 
 import { ticks, tickStep } from "d3-array";
 
+/**
+ * @typedef {[number, number]} Interval
+ * @typedef {{ domain: Interval, label?: string, ticks?: number }} Axis `ticks: 0` leaves it out
+ */
+
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
-/** Return a new SVG element with these attributes and children. */
+/**
+ * Return a new SVG element with these attributes and children.
+ *
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Record<string, string | number | null | undefined>} [attributes]
+ * @param {...(Node | string)} children
+ */
 export function svg(name, attributes = {}, ...children) {
   const node = document.createElementNS(NAMESPACE, name);
   setAttributes(node, attributes);
@@ -13,32 +25,56 @@ export function svg(name, attributes = {}, ...children) {
   return node;
 }
 
-/** Set attributes; null or undefined removes one. */
+/**
+ * Set attributes; null or undefined removes one.
+ *
+ * @param {Element} node
+ * @param {Record<string, string | number | null | undefined>} attributes
+ */
 export function setAttributes(node, attributes) {
   for (const [name, value] of Object.entries(attributes))
     if (value === null || value === undefined) node.removeAttribute(name);
-    else node.setAttribute(name, value);
+    else node.setAttribute(name, String(value));
 }
 
-/** Return the linear map from `domain` to `range`, with `invert` for the way back. */
+/**
+ * Return the linear map from `domain` to `range`, with `invert` for the way back.
+ *
+ * @param {Interval} domain
+ * @param {Interval} range
+ */
 export function linearScale(domain, range) {
   const slope = (range[1] - range[0]) / (domain[1] - domain[0]);
+  /** @param {number} value */
   const scale = (value) => range[0] + (value - domain[0]) * slope;
+  /** @param {number} position */
   scale.invert = (position) => domain[0] + (position - range[0]) / slope;
   scale.domain = domain;
   scale.range = range;
   return scale;
 }
 
-/** Write a number with the digits that tell ticks `step` apart, and a true minus sign. */
+/**
+ * Write a number with the digits that tell ticks `step` apart, and a true minus sign.
+ *
+ * @param {number} value
+ * @param {number} step
+ */
 export function tickText(value, step) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   return value.toFixed(Math.min(digits, 6)).replace("-", "−");
 }
 
+/** @param {number} value */
 const coordinate = (value) => value.toFixed(1);
 
-/** Return the path through the points (x[i], y[i]) in the plot's coordinates. */
+/**
+ * Return the path through the points (x[i], y[i]) in the plot's coordinates.
+ *
+ * @param {Plot} plot
+ * @param {ArrayLike<number>} x
+ * @param {ArrayLike<number>} y
+ */
 export function linePath(plot, x, y) {
   let path = "";
   for (let i = 0; i < x.length; i++)
@@ -46,7 +82,14 @@ export function linePath(plot, x, y) {
   return path;
 }
 
-/** Return the closed path between (x[i], low[i]) and (x[i], high[i]). */
+/**
+ * Return the closed path between (x[i], low[i]) and (x[i], high[i]).
+ *
+ * @param {Plot} plot
+ * @param {ArrayLike<number>} x
+ * @param {ArrayLike<number>} low
+ * @param {ArrayLike<number>} high
+ */
 export function areaPath(plot, x, low, high) {
   let back = "";
   for (let i = x.length - 1; i >= 0; i--)
@@ -58,11 +101,12 @@ export class Plot {
   /**
    * @param {object} options
    * @param {string} options.label what a screen reader says of the plot
-   * @param {object} options.x `{ domain: [from, to], label, ticks = 6 }`; `ticks: 0` leaves the axis out
-   * @param {object} options.y the same
-   * @param {number} options.height in pixels; the width is the place's
-   * @param {function} options.draw called with the plot whenever it must be drawn again
-   * @param {boolean} options.interactive it holds handles, which a screen reader must find inside
+   * @param {Axis} options.x
+   * @param {Axis} options.y
+   * @param {number} [options.height] in pixels; the width is the place's
+   * @param {{ top?: number, right?: number, bottom?: number, left?: number }} [options.margin]
+   * @param {() => void} options.draw called whenever the plot must be drawn again
+   * @param {boolean} [options.interactive] it holds handles, which a screen reader must find inside
    */
   constructor({ label, x, y, height = 300, margin = {}, draw, interactive = false }) {
     this.axes = { x: { ticks: 6, ...x }, y: { ticks: 5, ...y } };
@@ -70,7 +114,9 @@ export class Plot {
     this.height = height;
     this.width = 640;
     this.draw = draw;
+    /** @type {SVGElement[]} */
     this.windows = [];
+    /** @type {Map<SVGElement, (event: PointerEvent) => void>} */
     this.handles = new Map(); // each with what takes it into the hand
     this.grid = svg("g", { class: "axes", "aria-hidden": "true" });
     this.svg = svg(
@@ -78,7 +124,8 @@ export class Plot {
       { class: "plot", role: interactive ? "group" : "img", "aria-label": label },
       this.grid,
     );
-    this.#scale();
+    this.x = this.#scale("x");
+    this.y = this.#scale("y");
     this.observer = new ResizeObserver(([entry]) => {
       const width = Math.round(entry.contentRect.width);
       if (width < 1 || width === this.width) return;
@@ -88,7 +135,11 @@ export class Plot {
     this.observer.observe(this.svg);
   }
 
-  /** Return a new layer above the others; what leaves the axes is cut off unless `clipped` is false. */
+  /**
+   * Return a new layer above the others; what leaves the axes is cut off unless `clipped` is false.
+   *
+   * @param {string} name
+   */
   layer(name, { clipped = true } = {}) {
     // An inner svg cuts off by itself; a clip path would need a name that no other figure has.
     const layer = svg(clipped ? "svg" : "g", { class: name });
@@ -97,19 +148,29 @@ export class Plot {
     return layer;
   }
 
-  /** Set the domain of an axis; the next `redraw` shows it. */
+  /**
+   * Set the domain of an axis; the next `redraw` shows it.
+   *
+   * @param {"x" | "y"} axis
+   * @param {Interval} domain
+   */
   setDomain(axis, domain) {
     this.axes[axis].domain = domain;
-    this.#scale();
+    this[axis] = this.#scale(axis);
   }
 
   redraw() {
-    this.#scale();
+    this.x = this.#scale("x");
+    this.y = this.#scale("y");
     this.#drawAxes();
-    this.draw?.(this);
+    this.draw();
   }
 
-  /** Return where a pointer's event lies, in the units of the axes. */
+  /**
+   * Return where a pointer's event lies, in the units of the axes.
+   *
+   * @param {MouseEvent} event
+   */
   position(event) {
     const box = this.svg.getBoundingClientRect();
     const stretch = this.width / box.width;
@@ -119,8 +180,14 @@ export class Plot {
     };
   }
 
-  /** Return the handle in sight that is nearest to a pointer: `node` where none is nearer. */
+  /**
+   * Return the handle in sight that is nearest to a pointer: `node` where none is nearer.
+   *
+   * @param {PointerEvent} event
+   * @param {SVGElement} node
+   */
   nearestHandle({ clientX, clientY }, node) {
+    /** @param {Element} handle */
     const distance = (handle) => {
       const { x, y, width, height } = handle.getBoundingClientRect();
       return Math.hypot(clientX - x - width / 2, clientY - y - height / 2);
@@ -134,10 +201,13 @@ export class Plot {
     this.observer.disconnect();
   }
 
-  #scale() {
+  /** @param {"x" | "y"} axis */
+  #scale(axis) {
     const { top, right, bottom, left } = this.margin;
-    this.x = linearScale(this.axes.x.domain, [left, this.width - right]);
-    this.y = linearScale(this.axes.y.domain, [this.height - bottom, top]);
+    const { domain } = this.axes[axis];
+    return axis === "x"
+      ? linearScale(domain, [left, this.width - right])
+      : linearScale(domain, [this.height - bottom, top]);
   }
 
   #drawAxes() {
@@ -187,6 +257,7 @@ export class Plot {
   }
 }
 
+/** @type {Record<string, number>} */
 const KEY_STEPS = {
   ArrowLeft: -1,
   ArrowDown: -1,
@@ -195,20 +266,25 @@ const KEY_STEPS = {
   PageDown: -10,
   PageUp: 10,
 };
+/** @type {Record<string, string>} */
 const KEY_ENDS = { Home: "aria-valuemin", End: "aria-valuemax" };
 
 /**
  * Make `node`, a slider with its ARIA values, movable along x: by dragging it, or focused by the
  * keys of a slider (an arrow with Shift: ten steps).
  *
+ * @param {SVGElement} node
  * @param {Plot} plot in whose units of x a place is
- * @param {function} options.from returns the present place
- * @param {function} options.move called with the new place, and whether it was `dragged` there
+ * @param {object} options
+ * @param {() => number} options.from returns the present place
+ * @param {(place: number, dragged: boolean) => void} options.move called with the new place, and
+ *   whether it was `dragged` there
  * @param {number} options.step of the arrow keys
- * @param {function} options.remove called for Delete and Backspace
+ * @param {() => void} [options.remove] called for Delete and Backspace
  */
 export function movable(node, plot, { from, move, step, remove }) {
   setAttributes(node, { tabindex: 0, class: `${node.getAttribute("class") ?? ""} handle`.trim() });
+  /** @type {{ pointerId: number, offset: number } | null} */
   let grip = null;
   plot.handles.set(node, (event) => {
     node.setPointerCapture(event.pointerId);
@@ -219,18 +295,21 @@ export function movable(node, plot, { from, move, step, remove }) {
     if (event.button !== 0 || !event.isPrimary) return;
     event.preventDefault();
     event.stopPropagation();
-    plot.handles.get(plot.nearestHandle(event, node))(event);
+    plot.handles.get(plot.nearestHandle(event, node))?.(event);
   });
   // Chromium heeds the touch-action of a whole svg, not of what is in it: a finger on the handle
   // would scroll the page.
   node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   node.addEventListener("pointermove", (event) => {
-    if (event.pointerId === grip?.pointerId) move(plot.position(event).x + grip.offset, true);
+    if (grip && event.pointerId === grip.pointerId)
+      move(plot.position(event).x + grip.offset, true);
   });
-  for (const type of ["pointerup", "pointercancel"])
-    node.addEventListener(type, (event) => {
-      if (event.pointerId === grip?.pointerId) grip = null;
-    });
+  /** @param {PointerEvent} event */
+  const release = (event) => {
+    if (event.pointerId === grip?.pointerId) grip = null;
+  };
+  node.addEventListener("pointerup", release);
+  node.addEventListener("pointercancel", release);
   node.addEventListener("keydown", (event) => {
     const steps = KEY_STEPS[event.key];
     const end = KEY_ENDS[event.key];

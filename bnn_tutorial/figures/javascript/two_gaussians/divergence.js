@@ -1,12 +1,28 @@
 // KL divergences between a Gaussian and a mixture of Gaussians, and how the Gaussian comes closer:
 // the mathematics of the figure TwoGaussians, explained in the chapter "KL divergence and the ELBO".
-// A distribution is a list of components `{ weight, mean, std }`; a Gaussian has one.
 
 import { normalDensity, normalLogDensity } from "../shared/gaussian.js";
 
+/**
+ * A mixture of Gaussians; a Gaussian has one component.
+ *
+ * @typedef {{ weight: number, mean: number, std: number }[]} Distribution
+ * @typedef {"reverse" | "forward"} Direction
+ */
+
+/**
+ * @param {number} mean
+ * @param {number} std
+ * @returns {Distribution}
+ */
 export const gaussian = (mean, std) => [{ weight: 1, mean, std }];
 
-/** Return log p(x), right where the density itself underflows. */
+/**
+ * Return log p(x), right where the density itself underflows.
+ *
+ * @param {Distribution} distribution
+ * @param {number} x
+ */
 export function logDensity(distribution, x) {
   const logs = distribution.map(
     ({ weight, mean, std }) => Math.log(weight) + normalLogDensity(x, mean, std),
@@ -15,7 +31,12 @@ export function logDensity(distribution, x) {
   return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - largest), 0));
 }
 
-/** Return d log p(x) / dx. */
+/**
+ * Return d log p(x) / dx.
+ *
+ * @param {Distribution} distribution
+ * @param {number} x
+ */
 function score(distribution, x) {
   const log = logDensity(distribution, x);
   return distribution.reduce((sum, { weight, mean, std }) => {
@@ -30,7 +51,12 @@ const STEP = 0.01;
 const NODES = Float64Array.from({ length: 2001 }, (_, i) => (i - 1000) * STEP);
 const WEIGHTS = NODES.map((z) => normalDensity(z) * STEP);
 
-/** Return E[f(w)] over the distribution, by quadrature over each of its components. */
+/**
+ * Return E[f(w)] over the distribution, by quadrature over each of its components.
+ *
+ * @param {Distribution} distribution
+ * @param {(w: number) => number} f
+ */
 function average(distribution, f) {
   let sum = 0;
   for (const { weight, mean, std } of distribution)
@@ -38,7 +64,11 @@ function average(distribution, f) {
   return sum;
 }
 
-/** Return the mean and the variance of a distribution. */
+/**
+ * Return the mean and the variance of a distribution.
+ *
+ * @param {Distribution} distribution
+ */
 export function moments(distribution) {
   const mean = distribution.reduce((sum, part) => sum + part.weight * part.mean, 0);
   const variance = distribution.reduce(
@@ -48,7 +78,12 @@ export function moments(distribution) {
   return { mean, variance };
 }
 
-/** Return KL(from ‖ to) in nats: in closed form between two Gaussians, else by quadrature. */
+/**
+ * Return KL(from ‖ to) in nats: in closed form between two Gaussians, else by quadrature.
+ *
+ * @param {Distribution} from
+ * @param {Distribution} to
+ */
 export function divergence(from, to) {
   if (from.length === 1 && to.length === 1) {
     const ratio = from[0].std / to[0].std;
@@ -58,13 +93,22 @@ export function divergence(from, to) {
   return average(from, (x) => logDensity(from, x) - logDensity(to, x));
 }
 
-/** Return the parts of KL(from ‖ to) where the integrand is positive and, as a size, negative. */
+/**
+ * Return the parts of KL(from ‖ to) where the integrand is positive and, as a size, negative.
+ *
+ * @param {Distribution} from
+ * @param {Distribution} to
+ */
 export function areas(from, to) {
   const positive = average(from, (x) => Math.max(logDensity(from, x) - logDensity(to, x), 0));
   return { positive, negative: Math.max(positive - divergence(from, to), 0) };
 }
 
-/** The KL divergence of q that each direction means. */
+/**
+ * The KL divergence of q that each direction means.
+ *
+ * @type {Record<Direction, (q: Distribution, p: Distribution) => number>}
+ */
 export const divergenceOf = {
   reverse: (q, p) => divergence(q, p),
   forward: (q, p) => divergence(p, q),
@@ -75,6 +119,8 @@ export const divergenceOf = {
  *
  * It is the gradient divided by the Fisher information of q, 1/σ² for μ and 2 for log σ. Close to
  * a Gaussian target a step of rate 1 leads onto it.
+ *
+ * @type {Record<Direction, (q: Distribution, p: Distribution) => { mean: number, logStd: number }>}
  */
 const downhill = {
   reverse([{ mean, std }], p) {
@@ -96,6 +142,11 @@ const SHORTEST_STEP = 1e-10;
  * Return q after one step down the divergence of this `direction`, or null if no step leads lower.
  *
  * The step is `rate` times the natural gradient, at most 0.05 long, and halved until it leads down.
+ *
+ * @param {Distribution} q
+ * @param {Distribution} p
+ * @param {Direction} direction
+ * @param {number} rate
  */
 export function descend(q, p, direction, rate) {
   const value = divergenceOf[direction](q, p);
@@ -108,16 +159,30 @@ export function descend(q, p, direction, rate) {
   return null;
 }
 
-/** Return the bottom of the valley of this divergence in which q lies. */
+/**
+ * Return the bottom of the valley of this divergence in which q lies.
+ *
+ * @param {Distribution} q
+ * @param {Distribution} p
+ * @param {Direction} direction
+ */
 export function settle(q, p, direction) {
-  for (let next = q; next; next = descend(q, p, direction, 1)) q = next;
+  /** @type {Distribution | null} */
+  let next = q;
+  for (; next; next = descend(q, p, direction, 1)) q = next;
   return q;
 }
 
 const SLIDE_RATE = 0.04;
 const SLIDE_END = 5e-4;
 
-/** Yield the places of q on its way down this divergence, in steps for the eye; return the last. */
+/**
+ * Yield the places of q on its way down this divergence, in steps for the eye; return the last.
+ *
+ * @param {Distribution} q
+ * @param {Distribution} p
+ * @param {Direction} direction
+ */
 export function* slide(q, p, direction) {
   for (let length = Infinity; length > SLIDE_END; ) {
     const next = descend(q, p, direction, SLIDE_RATE);
@@ -134,7 +199,11 @@ export const TWO_PEAKS = [
   { weight: 0.35, mean: 2.5, std: 0.9 },
 ];
 
-/** Return the Gaussians closest to the two peaks: in reverse one at each, forward one over both. */
+/**
+ * Return the Gaussians closest to the two peaks: in reverse one at each, forward one over both.
+ *
+ * @returns {Record<Direction, Distribution[]>}
+ */
 export function bestFits() {
   const { mean, variance } = moments(TWO_PEAKS);
   return {

@@ -4,10 +4,23 @@
 import { html, numberText } from "../shared/controls.js";
 import { linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
 
+/**
+ * @import { Axis, Interval } from "../shared/plot.js"
+ * @import { Direction } from "./divergence.js"
+ */
+
+/**
+ * @typedef {"mean" | "std"} Quantity
+ * @typedef {Record<Quantity, number>} Gaussian
+ * @typedef {{ direction: Direction, name: string, integrand: string, xLabel?: string }} Kind of
+ *   divergence
+ */
+
 /** The places on the x axis at which curves are drawn. */
 const STEP = 0.05;
 export const X = Float64Array.from({ length: 281 }, (_, i) => -7 + i * STEP);
 
+/** @type {Axis} */
 export const X_AXIS = { domain: [-7, 7], ticks: 7 };
 export const BOUNDS = {
   mean: { min: -3.5, max: 3.5, step: 0.1 },
@@ -15,21 +28,42 @@ export const BOUNDS = {
 };
 const SNAP = 5; // pixels
 
+/** @type {Record<Quantity, string>} */
 export const QUANTITIES = { mean: "Mean", std: "Standard deviation" };
 
-/** Return the closed path between zero and the curve through `values`. */
+/**
+ * Return the closed path between zero and the curve through `values`.
+ *
+ * @param {Plot} plot
+ * @param {Float64Array} values
+ */
 const underPath = (plot, values) =>
   `${linePath(plot, X, values)}V${plot.y(0).toFixed(1)}H${plot.x(X[0]).toFixed(1)}Z`;
 
-/** Return the integral over the x axis of a function with these values at X. */
+/**
+ * Return the integral over the x axis of a function with these values at X.
+ *
+ * @param {Float64Array} values
+ */
 const onAxis = (values) =>
-  STEP * (values.reduce((sum, value) => sum + value, 0) - (values[0] + values.at(-1)) / 2);
+  STEP *
+  (values.reduce((sum, value) => sum + value, 0) - (values[0] + values[values.length - 1]) / 2);
 
-/** Write nats with the decimals that fit the `largest` number beside it. */
+/**
+ * Write nats with the decimals that fit the `largest` number beside it.
+ *
+ * @param {number} value
+ * @param {number} [largest]
+ */
 export const natsText = (value, largest = value) =>
   value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0).replace("-", "−");
 
-/** Return a small picture of a curve or an area, for a legend or a sum. */
+/**
+ * Return a small picture of a curve or an area, for a legend or a sum.
+ *
+ * @param {string} path
+ * @param {string} name
+ */
 export function swatch(path, name) {
   const shape = svg("path", { d: path, class: name });
   return svg("svg", { width: 26, height: 14, "aria-hidden": "true" }, shape);
@@ -43,46 +77,53 @@ const AREA_SWATCHES = {
 /** A density with a handle at its peak and one a standard deviation to the right of it. */
 export class Density {
   /**
-   * `get()` returns `{ mean, std }`, `other()` those of the other density or null if it has none,
-   * and `change(quantity, value)` is the reader's wish.
+   * @param {"q" | "p"} name
+   * @param {Plot} plot
+   * @param {object} options
+   * @param {() => Gaussian} options.get
+   * @param {() => Gaussian | null} options.other the other density, unless it has two peaks
+   * @param {(quantity: Quantity, value: number) => void} options.change called by the reader's hand
    */
   constructor(name, plot, { get, other, change }) {
-    Object.assign(this, { name, plot, get });
+    this.name = name;
+    this.plot = plot;
+    this.get = get;
     this.area = svg("path", { class: `under ${name}` });
     this.curve = svg("path", { class: `curve ${name}` });
     this.bracket = svg("path", { class: `bracket ${name}` });
     this.letter = svg("text", { class: "middle name" }, name);
-    const knobs = {
-      mean: svg("circle", { r: 7, class: `knob ${name}` }),
-      std: svg("path", { d: "M-9,0L0,-9L9,0L0,9Z", class: `knob ${name}` }),
+    /**
+     * @param {Quantity} quantity
+     * @param {SVGElement} knob
+     */
+    const handle = (quantity, knob) => {
+      const reach = svg("circle", { r: 15, class: "reach" });
+      const { min, max, step } = BOUNDS[quantity];
+      const node = svg("g", {
+        role: "slider",
+        "data-trait": `${name}_${quantity}`,
+        "aria-label": `${QUANTITIES[quantity]} of ${name}, on the plot`,
+        "aria-valuemin": min,
+        "aria-valuemax": max,
+      });
+      node.append(reach, knob);
+      const origin = () => (quantity === "mean" ? 0 : get().mean);
+      return movable(node, plot, {
+        from: () => origin() + get()[quantity],
+        move: (x, dragged) => {
+          const value = x - origin();
+          const equal = other()?.[quantity] ?? NaN;
+          // No hand puts one density onto the other to the last digit.
+          const snaps = dragged && Math.abs(plot.x(value) - plot.x(equal)) < SNAP;
+          change(quantity, snaps ? equal : Number(value.toFixed(2)));
+        },
+        step,
+      });
     };
-    this.handles = Object.fromEntries(
-      Object.entries(knobs).map(([quantity, knob]) => {
-        const reach = svg("circle", { r: 15, class: "reach" });
-        const { min, max, step } = BOUNDS[quantity];
-        const handle = svg("g", {
-          role: "slider",
-          "data-trait": `${name}_${quantity}`,
-          "aria-label": `${QUANTITIES[quantity]} of ${name}, on the plot`,
-          "aria-valuemin": min,
-          "aria-valuemax": max,
-        });
-        handle.append(reach, knob);
-        const origin = () => (quantity === "mean" ? 0 : get().mean);
-        movable(handle, plot, {
-          from: () => origin() + get()[quantity],
-          move: (x, dragged) => {
-            const value = x - origin();
-            const equal = other()?.[quantity];
-            // No hand puts one density onto the other to the last digit.
-            const snaps = dragged && Math.abs(plot.x(value) - plot.x(equal)) < SNAP;
-            change(quantity, snaps ? equal : Number(value.toFixed(2)));
-          },
-          step,
-        });
-        return [quantity, handle];
-      }),
-    );
+    this.handles = {
+      mean: handle("mean", svg("circle", { r: 7, class: `knob ${name}` })),
+      std: handle("std", svg("path", { d: "M-9,0L0,-9L9,0L0,9Z", class: `knob ${name}` })),
+    };
   }
 
   /** The parts that lie over the curves. */
@@ -90,7 +131,12 @@ export class Density {
     return [this.bracket, this.letter, this.handles.mean, this.handles.std];
   }
 
-  /** Draw the curve through `values`, and the handles unless it is `fixed`. */
+  /**
+   * Draw the curve through `values`, and the handles unless it is `fixed`.
+   *
+   * @param {Float64Array} values
+   * @param {boolean} fixed
+   */
   draw(values, fixed) {
     const { plot, name, handles, letter } = this;
     setAttributes(this.area, { d: underPath(plot, values) });
@@ -103,11 +149,8 @@ export class Density {
     const shoulder = { x: plot.x(mean + std), y: plot.y(peak * Math.exp(-0.5)) };
     setAttributes(handles.mean, { transform: `translate(${x} ${y})` });
     setAttributes(handles.std, { transform: `translate(${shoulder.x} ${shoulder.y})` });
-    for (const [quantity, value] of Object.entries({ mean, std }))
-      setAttributes(handles[quantity], {
-        "aria-valuenow": value,
-        "aria-valuetext": numberText(value),
-      });
+    setAttributes(handles.mean, { "aria-valuenow": mean, "aria-valuetext": numberText(mean) });
+    setAttributes(handles.std, { "aria-valuenow": std, "aria-valuetext": numberText(std) });
     setAttributes(this.bracket, { d: `M${x},${shoulder.y}H${shoulder.x}` });
     // On different sides, so that both can be read where the densities agree.
     setAttributes(letter, { x: x + (name === "q" ? -17 : 17), y: y + 1 });
@@ -116,8 +159,11 @@ export class Density {
 
 /** The integrand of one KL divergence, and above it the sum that its areas make. */
 export class Integrand {
-  constructor(direction, { name, integrand, xLabel }) {
-    Object.assign(this, { direction, name });
+  /** @param {Kind} kind */
+  constructor({ direction, name, integrand, xLabel }) {
+    this.direction = direction;
+    this.name = name;
+    /** @type {Float64Array} */
     this.values = X.map(() => 0);
     this.sum = html("p", { class: "sum" });
     this.plot = new Plot({
@@ -135,9 +181,18 @@ export class Integrand {
     this.node = html("div", {}, this.sum, this.plot.svg);
   }
 
-  /** Draw these values at X and write the sum of their areas. */
+  /**
+   * Draw these values at X and write the sum of their areas.
+   *
+   * @param {Float64Array} values
+   * @param {Interval} domain
+   * @param {{ positive: number, negative: number }} areas
+   * @param {number} nats
+   */
   show(values, domain, { positive, negative }, nats) {
+    /** @param {"positive" | "negative"} sign */
     const area = (sign) => swatch(AREA_SWATCHES[sign], `${sign} ${this.direction}`);
+    /** @param {number} value */
     const text = (value) => natsText(value, positive);
     const beyond = nats - onAxis(values);
     this.sum.replaceChildren(

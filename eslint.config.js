@@ -1,0 +1,10 @@
+import js from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import globals from "globals";
+
+export default defineConfig([
+  globalIgnores([".venv", "_build", "build", "bnn_tutorial/figures/bundles"]),
+  js.configs.recommended,
+  { languageOptions: { globals: globals.browser } },
+  { files: ["tests/helpers/*.mjs"], languageOptions: { globals: globals.node } },
+]);
