@@ -19,6 +19,18 @@ class Likelihood(nn.Module, abc.ABC):
     """What a network's output says about a datum: the loss of :func:`fit`, the scores of evaluate.
 
     A subclass with parameters of its own has them trained along.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> class LaplaceLikelihood(bt.Likelihood):  # of scale 1
+        ...     def forward(self, output, target):
+        ...         return -torch.distributions.Laplace(output, 1.0).log_prob(target).mean()
+        ...     def metrics(self, samples, target):
+        ...         return {"error": (target - samples.mean(dim=0)).abs().mean().item()}
+        >>> nll = LaplaceLikelihood()(torch.zeros(5, 1), torch.ones(5, 1))
+        >>> print(f"{nll.item():.3f}")  # log 2 + |1 - 0|
+        1.693
     """
 
     @abc.abstractmethod
@@ -58,6 +70,13 @@ class GaussianLikelihood(Likelihood):
 
     Raises:
         ValueError: ``noise_std`` is not positive and finite.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> likelihood, zeros = bt.GaussianLikelihood(1.0), torch.zeros(5, 1)
+        >>> print(f"{likelihood(zeros, zeros).item():.3f}")  # log(2π) / 2
+        0.919
     """
 
     def __init__(self, noise_std: float = 1.0, *, learn: bool = True):
@@ -109,6 +128,13 @@ class CategoricalLikelihood(Likelihood):
     r"""The likelihood :math:`y \mid x, w \sim \mathrm{Categorical}(\mathrm{softmax} f_w(x))`.
 
     .. math:: -\log p(y \mid x, w) = \log \sum_c e^{f_w(x)_c} - f_w(x)_y
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> likelihood, labels = bt.CategoricalLikelihood(), torch.arange(10)
+        >>> print(f"{likelihood(torch.zeros(10, 10), labels).item():.3f}")  # log 10
+        2.303
     """
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

@@ -23,6 +23,16 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> None:
 
     Raises:
         FileNotFoundError: the folder does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> import safetensors.torch
+        >>> import bnn_tutorial as bt
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/network.safetensors"
+        ...     bt.save_model(bt.regression_network(20), path)
+        ...     sorted(safetensors.torch.load_file(path))
+        ['0.bias', '0.weight', '2.bias', '2.weight']
     """
     with complete_or_absent(Path(path)) as draft:
         safetensors.torch.save_model(model, str(draft))
@@ -39,6 +49,16 @@ def load_model(model: Model, path: str | os.PathLike) -> Model:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or its names and shapes are not the model's; the message
             says which, and the model stays as it was.
+
+    Example:
+        >>> import tempfile
+        >>> import bnn_tutorial as bt
+        >>> network, other = bt.regression_network(20), bt.regression_network(20)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/network.safetensors"
+        ...     bt.save_model(network, path)
+        ...     bt.load_model(other, path)[0].weight.equal(network[0].weight)
+        True
     """
     path = Path(path)
     if not path.is_file():

@@ -17,6 +17,12 @@ def regression_network(hidden_features: int = 1000) -> nn.Sequential:
     """Return the 1-H-1 ReLU network of the regression chapter: inputs and outputs (N, 1).
 
     H is ``hidden_features``.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> network = bt.regression_network(hidden_features=20)
+        >>> [tuple(p.shape) for p in network.parameters()]
+        [(20, 1), (20,), (1, 20), (1,)]
     """
     return nn.Sequential(nn.Linear(1, hidden_features), nn.ReLU(), nn.Linear(hidden_features, 1))
 
@@ -51,6 +57,14 @@ class ImageClassifier(nn.Module):
 
     Raises:
         ValueError: in forward, images of another shape.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> trunk, head = torch.nn.Flatten(), torch.nn.Linear(784, 10)
+        >>> classifier = bt.ImageClassifier(trunk, head, image_shape=(1, 28, 28))
+        >>> classifier(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5, 10])
     """
 
     def __init__(self, trunk: nn.Module, head: nn.Module, *, image_shape: tuple[int, int, int]):
@@ -72,6 +86,15 @@ def mnist_network() -> ImageClassifier:
     """Return the CNN of the MNIST chapter: images (N, 1, 28, 28) to logits (N, 10).
 
     The trunk is two convolutions, the head two fully connected layers.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> network = bt.mnist_network()
+        >>> network(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        421642
     """
     trunk = nn.Sequential(
         nn.Conv2d(1, 32, kernel_size=3, padding=1),
@@ -100,6 +123,15 @@ def lenet5(in_channels: int = 1, num_classes: int = 10, *, image_size: int = 28)
 
     Raises:
         ValueError: ``image_size`` is neither 28 nor 32.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> network = bt.lenet5()
+        >>> network(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        61706
     """
     if image_size not in (28, 32):
         raise ValueError(f"image_size={image_size}: expected 28 or 32")
@@ -132,6 +164,12 @@ def alexnet(in_channels: int = 3, num_classes: int = 10) -> ImageClassifier:
     Args:
         in_channels: channels of an image.
         num_classes: number of logits.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> bt.alexnet(num_classes=100)(torch.zeros(5, 3, 32, 32)).shape
+        torch.Size([5, 100])
     """
     trunk = nn.Sequential(
         nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=5),
@@ -161,6 +199,12 @@ def three_conv_three_fc(in_channels: int = 3, num_classes: int = 10) -> ImageCla
     Args:
         in_channels: channels of an image.
         num_classes: number of logits.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> bt.three_conv_three_fc(in_channels=1)(torch.zeros(5, 1, 32, 32)).shape
+        torch.Size([5, 10])
     """
     trunk = nn.Sequential(
         nn.Conv2d(in_channels, 32, kernel_size=5, padding=2),
@@ -250,6 +294,15 @@ def resnet20(
 
     Raises:
         ValueError: an unknown ``shortcut``.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> network = bt.resnet20()
+        >>> network(torch.zeros(5, 3, 32, 32)).shape
+        torch.Size([5, 10])
+        >>> sum(p.numel() for p in network.parameters())
+        269722
     """
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut={shortcut!r}: expected one of {', '.join(SHORTCUTS)}")

@@ -33,6 +33,15 @@ def seeded(seed: int | None, device: torch.device | str = "cpu"):
     Args:
         seed: for the CPU's and the device's generator; None draws from them as they stand.
         device: where the block's tensors live: CPU, CUDA or MPS.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> with bt.seeded(0):
+        ...     first = torch.randn(3)
+        >>> with bt.seeded(0):
+        ...     print(torch.randn(3).equal(first))
+        True
     """
     if seed is None:
         yield

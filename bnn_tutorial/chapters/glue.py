@@ -19,6 +19,11 @@ def glue(**values: float | int | str | Tensor | np.generic) -> None:
 
     Raises:
         TypeError: a value is neither a number nor a string.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> bt.glue(topic_share=0.25)  # as plain Python shows what is sent
+        {'application/papermill.record/text/plain': '0.25', 'text/plain': 'topic_share = 0.25'}
     """
     for name, value in values.items():
         value = value.item() if isinstance(value, Tensor | np.generic) else value

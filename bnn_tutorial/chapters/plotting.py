@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
@@ -46,9 +47,21 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Draw every later figure of the notebook in the book's style, as sharp SVG."""
+    """Draw every later figure of the notebook in the book's style, as sharp SVG.
+
+    A program outside a notebook gets the style alone.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import bnn_tutorial as bt
+        >>> with plt.rc_context():  # here the style ends with the block
+        ...     bt.plotting.use_style()
+        ...     plt.rcParams["figure.figsize"]
+        [6.4, 3.8]
+    """
     plt.rcParams.update(STYLE)
-    set_matplotlib_formats("svg", metadata={"Date": None})
+    if InteractiveShell.initialized():  # else the call would start one
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def _flat(values: Tensor) -> Tensor:
@@ -76,6 +89,16 @@ def plot_band(
 
     Raises:
         ValueError: the three differ in size, or ``label`` is empty.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> _, ax = plt.subplots()
+        >>> x = torch.linspace(0.0, 1.0, 5)
+        >>> bt.plotting.plot_band(ax, x, (x - 1.0, x + 1.0), label="epistemic")
+        >>> ax.get_legend_handles_labels()[1]
+        ['epistemic']
     """
     x, low, high = _flat(x), _flat(band[0]), _flat(band[1])
     if not len(x) == len(low) == len(high):
@@ -85,7 +108,7 @@ def plot_band(
     ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0, label=label)
 
 
-def plot_history(history: History, *names: str) -> Figure:
+def plot_history(history: History, *names: str | tuple[str, ...]) -> Figure:
     """Draw recorded quantities over the epochs, one panel each.
 
     Args:
@@ -94,6 +117,13 @@ def plot_history(history: History, *names: str) -> Figure:
 
     Raises:
         KeyError: a name was not recorded.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> history = bt.History([{"epoch": 1, "nll": 2.0, "kl": 40.0}])
+        >>> figure = bt.plotting.plot_history(history, "nll", "kl")
+        >>> [ax.get_ylabel() for ax in figure.axes]
+        ['nll', 'kl']
     """
     names = names or ("nll", "kl")
     figure, axes = plt.subplots(
@@ -121,6 +151,14 @@ def plot_images(images: Tensor, titles: Sequence[str] | None = None, *, columns:
 
     Raises:
         ValueError: there is no image, another shape, or another number of titles.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> images = torch.zeros(3, 1, 28, 28)
+        >>> figure = bt.plotting.plot_images(images, ["a", "b", "c"])
+        >>> [ax.get_title() for ax in figure.axes]
+        ['a', 'b', 'c']
     """
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] != 1) or not len(images):
         raise ValueError(

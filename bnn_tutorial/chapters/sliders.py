@@ -51,6 +51,19 @@ class SlidersOverCode(ipywidgets.VBox):
 
     Raises:
         ValueError: a name in ``labels`` is no Float trait of ``figure`` with bounds above 0.
+
+    Example:
+        >>> import contextlib
+        >>> import io
+        >>> import bnn_tutorial as bt
+        >>> figure, widths = bt.figures.TwoGaussians(q_std=0.5), []
+        >>> def run(q_std):
+        ...     widths.append(q_std)
+        >>> with contextlib.redirect_stdout(io.StringIO()):  # a notebook needs none
+        ...     sliders = bt.SlidersOverCode(run, figure, {"q_std": "σ"})
+        ...     figure.q_std = 2.0  # as a slider's move does
+        >>> widths
+        [0.5, 2.0]
     """
 
     def __init__(

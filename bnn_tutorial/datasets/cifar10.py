@@ -54,6 +54,13 @@ def load_cifar10(
         FileNotFoundError: a file is missing, with ``download=False``.
         ValueError: a file differs from its checksum.
         RuntimeError: the download failed.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> bt.load_cifar10(root="here", download=False)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: here/cifar-10-batches-py/data_batch_1 is missing: ...
     """
     require_bools(train=train, download=download)
     folder = FILES.folder(root, download)

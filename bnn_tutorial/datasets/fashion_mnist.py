@@ -49,6 +49,13 @@ def load_fashion_mnist(
         FileNotFoundError: a file is missing, with ``download=False``.
         ValueError: a file differs from its checksum.
         RuntimeError: the download failed.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> bt.load_fashion_mnist(root="here", download=False)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: here/FashionMNIST/raw/train-images-idx3-ubyte is missing: ...
     """
     require_bools(train=train, download=download)
     folder = FILES.folder(root, download)

@@ -66,6 +66,13 @@ def load_mnist(
         FileNotFoundError: a file is missing (of the full set: with ``download=False``).
         ValueError: a file differs from its checksum.
         RuntimeError: the download failed.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> images, labels = bt.load_mnist(train=False).tensors
+        MNIST: 2,000 test images of the subset that ships with bnn_tutorial
+        >>> images.shape, labels.bincount().tolist()
+        (torch.Size([2000, 1, 28, 28]), [200, 200, 200, 200, 200, 200, 200, 200, 200, 200])
     """
     require_bools(train=train, full=full, download=download)
     if full:

@@ -18,6 +18,12 @@ def polynomial(x: Tensor) -> Tensor:
     r"""Return the curve without noise, element by element, in the shape of ``x``.
 
     .. math:: f(x) = x^5 - 10 x
+
+    Example:
+        >>> import torch
+        >>> from bnn_tutorial.datasets import polynomial
+        >>> polynomial(torch.tensor([0.0, 1.0, 2.0])).tolist()
+        [0.0, -9.0, 12.0]
     """
     return x**5 - 10 * x
 
@@ -56,6 +62,12 @@ def polynomial_data(
         TypeError: ``num_points`` is not an integer.
         ValueError: ``num_points`` is below 1, ``low`` and ``high`` are not finite and in order,
             ``noise_scale`` is negative or not finite, or ``spacing`` or ``noise`` is unknown.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> x, y = bt.polynomial_data(5, noise="none")
+        >>> x.flatten().tolist(), y.flatten().tolist()
+        ([-2.0, -1.0, 0.0, 1.0, 2.0], [-12.0, 9.0, 0.0, -9.0, 12.0])
     """
     if not isinstance(num_points, int) or isinstance(num_points, bool):
         raise TypeError(f"num_points={num_points!r}: expected an integer")

@@ -84,11 +84,12 @@ class PublishedFiles:
 
     def read_idx(self, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
         """Return images (N, 28, 28) and labels (N,), uint8, in the file format of MNIST."""
-        from torchvision.datasets.mnist import read_image_file, read_label_file
-
         split = "train" if train else "t10k"
         images = self.check(folder / f"{split}-images-idx3-ubyte")
         labels = self.check(folder / f"{split}-labels-idx1-ubyte")
+        # After the checks, so that a missing file is named without waiting for torchvision.
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
         return read_image_file(str(images)), read_label_file(str(labels))
 
 

@@ -15,6 +15,11 @@ class BandAudit:
 
     ``nominal`` is the share that a Gaussian leaves outside, :math:`\mathrm{erfc}(k / \sqrt 2)`:
     0.27 % for k = 3.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> print(bt.BandAudit(outside=30, total=1000, k=3.0))
+        30 of 1000 held-out points outside the 3-sigma band: 3.00%, nominal 0.27%
     """
 
     outside: int
@@ -49,6 +54,14 @@ def audit_band(target: Tensor, low: Tensor, high: Tensor, *, k: float = 3.0) -> 
 
     Raises:
         ValueError: the shapes differ, there is no point, or a lower edge lies above its upper one.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> target, mean = torch.tensor([0.0, 1.0, 2.0, 4.0]), torch.zeros(4)
+        >>> audit = bt.audit_band(target, mean - 3.0, mean + 3.0)
+        >>> audit.outside, audit.total, audit.share
+        (1, 4, 0.25)
     """
     if not (target.shape == low.shape == high.shape):
         raise ValueError(

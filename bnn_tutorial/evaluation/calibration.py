@@ -17,6 +17,15 @@ class ReliabilityBins:
 
     Each field has shape (num_bins,): ``edges`` are the upper edges of the bins, ``count`` the
     predictions in each, ``confidence`` and ``accuracy`` their averages (0 where a bin is empty).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> probabilities = torch.tensor([[0.75, 0.25], [0.25, 0.75]])
+        >>> labels = torch.tensor([0, 0])
+        >>> bins = bt.reliability_bins(probabilities, labels, num_bins=2)
+        >>> bins.edges.tolist(), bins.count.tolist()
+        ([0.5, 1.0], [0, 2])
     """
 
     edges: Tensor
@@ -36,6 +45,15 @@ def reliability_bins(probabilities: Tensor, labels: Tensor, num_bins: int = 15) 
     Raises:
         ValueError: the shapes do not fit, there is no prediction, a row is not a distribution, or
             ``num_bins`` is not positive.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> probabilities = torch.tensor([[0.75, 0.25], [0.25, 0.75]])
+        >>> labels = torch.tensor([0, 0])  # the first is right, the second wrong
+        >>> bins = bt.reliability_bins(probabilities, labels, num_bins=2)
+        >>> bins.confidence[1].item(), bins.accuracy[1].item()
+        (0.75, 0.5)
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
@@ -69,6 +87,14 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, num_bins: 
 
     The binned estimate has a positive bias that grows with ``num_bins``. Arguments and errors are
     those of :func:`reliability_bins`. Source: Guo et al. (2017).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> certain = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+        >>> labels = torch.tensor([0, 1])  # the first is right, the second wrong
+        >>> bt.expected_calibration_error(certain, labels)  # 1 - 1/2
+        0.5
     """
     bins = reliability_bins(probabilities, labels, num_bins)
     gap = (bins.accuracy - bins.confidence).abs()

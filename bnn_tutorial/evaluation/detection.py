@@ -26,6 +26,13 @@ def auroc(scores_in: Tensor, scores_out: Tensor) -> float:
         ValueError: one of them is not one-dimensional, is empty or holds NaN.
 
     Source: Hanley and McNeil (1982); as a test of uncertainty, Hendrycks and Gimpel (2017).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> scores_in, scores_out = torch.tensor([0.1, 0.4]), torch.tensor([0.4, 0.9])
+        >>> bt.auroc(scores_in, scores_out)  # (1 + 1 + 1/2 + 1) / 4
+        0.875
     """
     for name, scores in (("scores_in", scores_in), ("scores_out", scores_out)):
         if scores.ndim != 1 or len(scores) == 0 or scores.isnan().any():

@@ -15,6 +15,14 @@ class EntropyDecomposition:
 
     ``total`` is the entropy of the averaged prediction, ``aleatoric`` what the draws share and
     ``epistemic`` what they disagree about.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> agreed = torch.full((10, 1, 2), 0.5)  # ten draws say: a fair coin
+        >>> parts = bt.decompose_entropy(agreed)
+        >>> print(f"{parts.aleatoric.item():.3f}, {parts.epistemic.item():.3f}")
+        0.693, 0.000
     """
 
     total: Tensor
@@ -36,6 +44,14 @@ def decompose_entropy(probabilities: Tensor) -> EntropyDecomposition:
         ValueError: ``probabilities`` does not have three dimensions or has no draw.
 
     Source: Depeweg et al. (2018).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> opposed = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])  # two certain draws
+        >>> parts = bt.decompose_entropy(opposed)  # their mixture has log 2 nats
+        >>> print(f"{parts.aleatoric.item():.3f}, {parts.epistemic.item():.3f}")
+        0.000, 0.693
     """
     if probabilities.ndim != 3 or len(probabilities) == 0:
         raise ValueError(

@@ -10,6 +10,12 @@ class BayesByCounting(Figure):
 
     Tests err independently of each other given the person's health, so that each posterior is the
     next test's prior. Counts instead of percentages after Gigerenzer and Hoffrage (1995).
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> figure = bt.figures.BayesByCounting(prevalence=0.1)
+        >>> round(figure.posterior, 3)  # of 180 who test positive 90 are ill
+        0.5
     """
 
     prevalence = Float(

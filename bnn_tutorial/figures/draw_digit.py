@@ -28,6 +28,14 @@ class DrawDigit(Figure):
     """Thirty draws of a Bayesian CNN answer what the reader draws, beside the deterministic twin.
 
     The networks are :meth:`networks`; the browser draws thirty sets of weights and keeps them.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> network, twin = bt.figures.DrawDigit.networks()
+        >>> sum(p.numel() for p in twin.parameters())
+        32826
+        >>> len(bt.bayesian_layers(network))
+        4
     """
 
     example = traitlets.Enum(

@@ -56,6 +56,15 @@ class Figure(anywidget.AnyWidget):
     The traits are the figure's settings and what the reader chose: Python sets them when it makes
     the figure, and reads or sets them later where a kernel runs. A value outside a trait's bounds
     is a ``traitlets.TraitError`` that names the trait.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> figure = bt.figures.BayesByCounting(prevalence=0.2)
+        >>> figure.prevalence = 0.3  # in a notebook this moves the slider
+        >>> figure.settings()["prevalence"]
+        0.3
+        >>> sorted(figure.settings())
+        ['positive_tests', 'prevalence', 'sensitivity', 'specificity']
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -33,6 +33,12 @@ class GradientNoise(Figure):
     :math:`\operatorname{Var}[(m + D)\epsilon_1] = \operatorname{Var}[D\epsilon_1] + 2m
     \operatorname{E}[D\epsilon_1^2] + m^2`, where the middle mean is :math:`2\sigma^2`.
     (Williams, 1992; Kingma, Salimans and Welling, 2015.)
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> figure = bt.figures.GradientNoise(weights=100, baseline=True)
+        >>> figure.weights, figure.std, figure.batch_size
+        (100, 0.5, 50)
     """
 
     std = Float(

@@ -41,6 +41,14 @@ class PosteriorPlayground(Figure):
     read or set later where a kernel runs. The audit counts how many of 2,000 new observations of
     :math:`x^5 - 10 x` on [-1.5, 1.5], with Gaussian noise of standard deviation :math:`2 /
     \sqrt{12}`, lie outside a 3-sigma band.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> points = [[-1.0, 9.0], [0.0, 0.0], [1.0, -9.0]]
+        >>> figure = bt.figures.PosteriorPlayground(points=points, gap=[-0.5, 0.5])
+        >>> x, y = figure.training_data()
+        >>> x.flatten().tolist(), y.flatten().tolist()
+        ([-1.0, 1.0], [9.0, -9.0])
     """
 
     prior_std = Float(

@@ -18,6 +18,13 @@ class TwoGaussians(Figure):
     [-7, 7], counts too, and is named where it is more than 1 % of the sum. Beside a p with two
     peaks stand the Gaussians with the lowest divergences, and q slides down either divergence when
     it is asked to. Source: Kullback and Leibler (1951).
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> figure = bt.figures.TwoGaussians(q_mean=-2.5)
+        >>> figure.target = "two peaks"
+        >>> figure.q_mean, figure.q_std, figure.target
+        (-2.5, 0.8, 'two peaks')
     """
 
     q_mean = Float(1.0, min=-3.5, max=3.5, help="Mean of q.").tag(sync=True)

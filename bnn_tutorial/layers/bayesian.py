@@ -60,6 +60,16 @@ class BayesianLayer(nn.Module, abc.ABC):
         TypeError: ``prior`` is not a distribution.
         ValueError: an unknown ``estimator``, an ``init_std`` that is not positive and finite, or a
             ``prior`` that is not univariate or not on the whole real line.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> class Dense(bt.BayesianLayer):
+        ...     def linear_map(self, x, weight, bias):
+        ...         return torch.nn.functional.linear(x, weight, bias)
+        >>> layer = Dense((2, 3), True, prior=None, estimator="local", init_std=0.05)
+        >>> layer(torch.ones(5, 3)).shape
+        torch.Size([5, 2])
     """
 
     def __init_subclass__(cls, **keywords):
@@ -242,7 +252,14 @@ class BayesianLayer(nn.Module, abc.ABC):
 
 
 def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:
-    """Return every Bayesian layer inside ``module``, each once, the module itself included."""
+    """Return every Bayesian layer inside ``module``, each once, the module itself included.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20))
+        >>> [layer.weight_mean.shape for layer in bt.bayesian_layers(model)]
+        [torch.Size([20, 1]), torch.Size([1, 20])]
+    """
     return [layer for layer in module.modules() if isinstance(layer, BayesianLayer)]
 
 
@@ -279,6 +296,14 @@ def posterior_mean(module: nn.Module) -> Iterator[nn.Module]:
     """Make every Bayesian layer inside ``module`` use its means instead of a draw.
 
     A context manager; on leaving, each layer samples or not as it did before, after an error too.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer, x = bt.BayesianLinear(3, 2), torch.ones(5, 3)
+        >>> with bt.posterior_mean(layer):
+        ...     print(layer(x).equal(layer(x)))
+        True
     """
     layers = bayesian_layers(module)
     with drawing_with(layers, "sampling", [False] * len(layers)):

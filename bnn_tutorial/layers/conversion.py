@@ -43,6 +43,15 @@ class EmpiricalPrior:
         ValueError: ``delta`` or ``std`` is not positive and finite.
 
     Source: Krishnan et al. (2020), MOPED.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> network = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.constant_(network.weight, 2.0)
+        >>> layer = bt.to_bayesian(network, prior=bt.EmpiricalPrior(delta=0.1))
+        >>> layer.prior.mean.item(), round(layer.weight_std.item(), 3)
+        (2.0, 0.2)
     """
 
     delta: float = 0.1
@@ -106,6 +115,13 @@ def to_bayesian(
             layer to convert; a layer shares its weight or bias with another module, so that a copy
             would untie them (skip it); a layer is compiled by itself, so that its copy would still
             run the old code; or the layers reject ``prior``, ``estimator`` or ``init_std``.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> network = bt.regression_network(20)
+        >>> model = bt.to_bayesian(network)
+        >>> type(model[0]).__name__, model[0].weight_mean.equal(network[0].weight)
+        ('BayesianLinear', True)
     """
     if isinstance(skip, str):
         raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
@@ -220,6 +236,12 @@ def deterministic_parameters(module: nn.Module) -> dict[str, Tensor]:
 
     Args:
         module: any module.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20), skip=("2",))
+        >>> list(bt.deterministic_parameters(model))
+        ['2.weight', '2.bias']
     """
     bayesian = {p for layer in bayesian_layers(module) for p in layer.parameters()}
     return {name: p for name, p in module.named_parameters() if p not in bayesian}

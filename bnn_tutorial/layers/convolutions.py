@@ -120,6 +120,13 @@ class BayesianConv1d(_BayesianConv):
         f"{_BayesianConv.__doc__}"
         """
     Shapes: ``x`` is (N, in_channels, L) or (in_channels, L), as in :class:`torch.nn.Conv1d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConv1d(1, 4, kernel_size=3)
+        >>> layer(torch.zeros(2, 1, 10)).shape
+        torch.Size([2, 4, 8])
     """
     )
     spatial_dims = 1
@@ -132,6 +139,13 @@ class BayesianConv2d(_BayesianConv):
         f"{_BayesianConv.__doc__}"
         """
     Shapes: ``x`` is (N, in_channels, H, W) or (in_channels, H, W), as in :class:`torch.nn.Conv2d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConv2d(1, 8, kernel_size=3, padding=1)
+        >>> layer(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 8, 28, 28])
     """
     )
     spatial_dims = 2
@@ -145,6 +159,13 @@ class BayesianConv3d(_BayesianConv):
         """
     Shapes: ``x`` is (N, in_channels, D, H, W) or (in_channels, D, H, W), as in
     :class:`torch.nn.Conv3d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConv3d(1, 2, kernel_size=2)
+        >>> layer(torch.zeros(2, 1, 4, 5, 6)).shape
+        torch.Size([2, 2, 3, 4, 5])
     """
     )
     spatial_dims = 3

@@ -19,6 +19,15 @@ class BayesianLinear(BayesianLayer):
     Shapes: ``x`` is (..., in_features), the result (..., out_features); ``weight_mean`` is
     (out_features, in_features). Arguments are those of :class:`torch.nn.Linear`, then those of
     :class:`BayesianLayer`, which also lists the errors raised.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer, x = bt.BayesianLinear(3, 2), torch.ones(5, 3)
+        >>> layer(x).shape
+        torch.Size([5, 2])
+        >>> layer(x).equal(layer(x))  # each forward pass is a draw of its own
+        False
     """
 
     def __init__(

@@ -42,6 +42,14 @@ def kl_divergence(module: nn.Module, num_samples: int = 1) -> Tensor:
 
     Raises:
         ValueError: ``num_samples`` is below 1.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianLinear(2, 2, bias=False, init_std=1.0)
+        >>> _ = torch.nn.init.ones_(layer.weight_mean)  # N(1, 1), four times
+        >>> print(f"{bt.kl_divergence(layer).item():.3f}")  # 4 * (1 - 0)**2 / 2
+        2.000
     """
     parts = [part for layer in bayesian_layers(module) for part in layer.gaussians()]
     if not parts:
@@ -64,6 +72,17 @@ class NetworkPosterior:
 
     Args:
         module: the network; it is not copied.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20), estimator="weight")
+        >>> x = torch.ones(5, 1)
+        >>> with bt.NetworkPosterior(model).draw() as kl:
+        ...     print(model(x).equal(model(x)))  # the same weights both times
+        True
+        >>> torch.allclose(kl, bt.kl_divergence(model))
+        True
     """
 
     def __init__(self, module: nn.Module):

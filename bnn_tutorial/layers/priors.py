@@ -38,6 +38,12 @@ def scale_mixture(share: float = 0.5, std: float = 1.0, narrow_std: float = 0.00
             and finite.
 
     Source: Blundell et al. (2015), equation 7.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> prior = bt.scale_mixture(0.5, std=1.0, narrow_std=0.1)
+        >>> round(prior.variance.item(), 3)  # 0.5 * 1.0**2 + 0.5 * 0.1**2
+        0.505
     """
     if not 0 < share < 1:
         raise ValueError(f"share={share}: expected a number between 0 and 1")

@@ -18,6 +18,13 @@ def inverse_softplus(std: float) -> float:
 
     Raises:
         ValueError: ``std`` is not a positive finite number.
+
+    Example:
+        >>> import math
+        >>> import bnn_tutorial as bt
+        >>> rho = bt.inverse_softplus(0.05)
+        >>> round(math.log(1 + math.exp(rho)), 6)
+        0.05
     """
     require_positive(std=std)
     return std + math.log(-math.expm1(-std))

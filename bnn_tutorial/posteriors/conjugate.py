@@ -21,6 +21,15 @@ class LinearRegressionPosterior:
     """The Gaussian posterior over the weights that :func:`linear_regression_posterior` returns.
 
     ``mean`` has shape (P,), ``covariance`` (P, P); ``log_evidence`` is log p(y), a scalar in nats.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> mean, identity = torch.tensor([1.0, 2.0]), torch.eye(2)
+        >>> posterior = bt.LinearRegressionPosterior(mean, identity, torch.tensor(0.0))
+        >>> moments = posterior.predict(torch.tensor([[3.0, 4.0]]))
+        >>> moments.mean.item(), moments.std.item()  # 3 * 1 + 4 * 2, √(3² + 4²)
+        (11.0, 5.0)
     """
 
     mean: Tensor
@@ -65,6 +74,16 @@ def linear_regression_posterior(
     Raises:
         ValueError: ``features`` and ``y`` don't have these shapes, or a standard deviation is not
             positive and finite.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> x, y = torch.tensor([[[1.0]], [[2.0]]]).double()  # one point
+        >>> stds = {"prior_std": 1.0, "noise_std": 1.0}
+        >>> posterior = bt.linear_regression_posterior(x, y, **stds)
+        >>> mean, variance = posterior.mean.item(), posterior.covariance.item()
+        >>> print(f"{mean:.3f}, {variance:.3f}")  # 2 / (1 + 1), 1 / (1 + 1)
+        1.000, 0.500
     """
     require_positive(prior_std=prior_std, noise_std=noise_std)
     _require_pairs("features", features, y)
@@ -110,6 +129,14 @@ def relu_network_kernel(
     Raises:
         ValueError: ``hidden_features`` or ``prior_std`` is not positive and finite, or the inputs
             don't have these shapes.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> x = torch.zeros(1, 1)
+        >>> k = bt.relu_network_kernel(x, x, hidden_features=50, prior_std=1.0)
+        >>> print(f"{k.item():.3f}")  # 1 + 50 / 2
+        26.000
     """
     require_positive(hidden_features=hidden_features, prior_std=prior_std)
     if x1.ndim != 2 or x2.ndim != 2 or x1.shape[1] != x2.shape[1]:
@@ -155,6 +182,17 @@ def gaussian_process_posterior(
     Raises:
         ValueError: ``x`` and ``y`` don't have these shapes, or ``noise_std`` is not positive and
             finite.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> def kernel(x1, x2):
+        ...     return x1 @ x2.T  # of lines through 0
+        >>> x, y = torch.tensor([[[1.0]], [[2.0]]]).double()  # one point
+        >>> moments = bt.gaussian_process_posterior(kernel, x, y, x, noise_std=1.0)
+        >>> mean, std = moments.mean.item(), moments.std.item()
+        >>> print(f"{mean:.3f}, {std:.3f}")  # 2 / (1 + 1), √(1 / (1 + 1))
+        1.000, 0.707
     """
     require_positive(noise_std=noise_std)
     _require_pairs("x", x, y)

@@ -47,6 +47,18 @@ def exact_moments(model: nn.Module, x: Tensor) -> ExactMoments:
     Raises:
         TypeError: ``model`` is another kind of network.
         ValueError: ``x`` is not of shape (N, D).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> first = bt.BayesianLinear(1, 1, bias=False, init_std=1.0)
+        >>> second = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.zeros_(first.weight_mean)
+        >>> _ = torch.nn.init.ones_(second.weight)
+        >>> model = torch.nn.Sequential(first, torch.nn.ReLU(), second)
+        >>> moments = bt.exact_moments(model, torch.ones(1, 1))  # of max(0, N(0, 1))
+        >>> print(f"{moments.mean.item():.3f}")  # 1/√(2π)
+        0.399
     """
     with torch.no_grad():
         mean, variance = _output_moments(model, x.to(next(model.parameters(), x).device))
@@ -71,6 +83,16 @@ def exact_nll(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikeli
     Raises:
         TypeError: ``likelihood`` is not Gaussian, or ``model`` as in :func:`exact_moments`.
         ValueError: ``x`` or ``y`` is of another shape.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20))
+        >>> x, y = bt.polynomial_data(50)
+        >>> moments, likelihood = bt.exact_moments(model, x), bt.GaussianLikelihood(1.0)
+        >>> formula = likelihood(moments.mean, y) + moments.std.square().mean() / 2
+        >>> torch.allclose(bt.exact_nll(model, x, y, likelihood), formula)
+        True
     """
     if not isinstance(likelihood, GaussianLikelihood):
         raise TypeError(f"likelihood={likelihood!r}: expected a GaussianLikelihood")
@@ -87,6 +109,16 @@ def elbo(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikelihood)
     Closed as far as the KL is: for a prior without one, its term is estimated (see
     :func:`kl_divergence`). Arguments and errors are those of :func:`exact_nll`; ``x`` and ``y``
     hold all N data.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20))
+        >>> (x, y), likelihood = bt.polynomial_data(50), bt.GaussianLikelihood(1.0)
+        >>> nll, kl = bt.exact_nll(model, x, y, likelihood), bt.kl_divergence(model)
+        >>> loss = bt.elbo_loss(nll, kl, num_data=50)
+        >>> torch.allclose(bt.elbo(model, x, y, likelihood), -50 * loss)
+        True
     """
     return -len(y) * exact_nll(model, x, y, likelihood) - kl_divergence(model)
 

@@ -13,6 +13,15 @@ class Moments:
     """The mean and the epistemic standard deviation of a network's output, and their bands.
 
     What :class:`Prediction` estimates from draws and :class:`ExactMoments` holds in closed form.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> moments = bt.ExactMoments(torch.tensor(1.0), torch.tensor(3.0))
+        >>> isinstance(moments, bt.Moments)
+        True
+        >>> moments.total_std(noise_std=4.0).item()  # √(3² + 4²)
+        5.0
     """
 
     mean: Tensor
@@ -52,6 +61,14 @@ class ExactMoments(Moments):
     Both speak of the function; the noise of an observation is not in them. Only these two are
     exact: where the function's value is no Gaussian, as of a network of finite width, the share
     outside k standard deviations is not the Gaussian's.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> moments = bt.ExactMoments(torch.tensor([[1.0]]), torch.tensor([[2.0]]))
+        >>> low, high = moments.interval(k=3.0)
+        >>> low.item(), high.item()
+        (-5.0, 7.0)
     """
 
     mean: Tensor

@@ -25,6 +25,14 @@ class Prediction(Moments):
     """Outputs of ``num_samples`` networks drawn from the posterior.
 
     ``samples`` has shape (S, N, ...): samples, data, outputs.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> draws = torch.tensor([[[2.0]], [[3.0]], [[4.0]]])
+        >>> prediction = bt.Prediction(draws)
+        >>> prediction.mean.item(), prediction.std.item()
+        (3.0, 1.0)
     """
 
     samples: Tensor
@@ -127,6 +135,14 @@ def predict(
     Raises:
         ValueError: ``num_samples`` or ``memory_limit`` is below 1, ``x`` has no rows, or an output
             has not as many.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> model = bt.to_bayesian(bt.regression_network(20))
+        >>> prediction = bt.predict(model, torch.zeros(5, 1), num_samples=30)
+        >>> prediction.samples.shape, prediction.mean.shape
+        (torch.Size([30, 5, 1]), torch.Size([5, 1]))
     """
     require_counts(num_samples=num_samples)
     if memory_limit < 1:

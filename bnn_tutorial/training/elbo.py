@@ -32,6 +32,13 @@ def elbo_loss(nll: Tensor, kl: Tensor, *, num_data: int, kl_weight: float = 1.0)
     Raises:
         ValueError: ``nll`` or ``kl`` is not a scalar, ``num_data`` is not positive, or
             ``kl_weight`` is negative or not finite.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> nll, kl = torch.tensor(1.0), torch.tensor(50.0)
+        >>> bt.elbo_loss(nll, kl, num_data=100).item()  # 1 + 50 / 100
+        1.5
     """
     if nll.numel() != 1 or kl.numel() != 1:
         raise ValueError(

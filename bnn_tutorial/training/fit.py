@@ -102,6 +102,16 @@ def fit(
             or the checkpoint is damaged or of another run.
         FileExistsError: there is a ``checkpoint`` that nobody asked to resume.
         ImportError: TensorBoard is asked for and not installed.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> import bnn_tutorial as bt
+        >>> data = TensorDataset(*bt.polynomial_data(100))
+        >>> model = bt.to_bayesian(bt.regression_network(20))
+        >>> likelihood = bt.GaussianLikelihood(noise_std=0.6)
+        >>> history = bt.fit(model, data, likelihood, epochs=3, progress=False)
+        >>> history.epochs("loss")
+        [1, 2, 3]
     """
     require_dataset(data=data)
     if validation is not None:
@@ -214,6 +224,15 @@ def evaluate(
     Returns:
         The scores by name, ``nll`` and ``rmse`` for a Gaussian likelihood; ``nll``, ``accuracy``
         and ``ece`` for a categorical one.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> x, likelihood = torch.zeros(5, 1), bt.GaussianLikelihood(1.0)
+        >>> data = torch.utils.data.TensorDataset(x, x + 2.0)
+        >>> scores = bt.evaluate(torch.nn.Identity(), data, likelihood)
+        >>> print(f"{scores['rmse']:.3f}, {scores['nll']:.3f}")  # 2, log(2π) / 2 + 2
+        2.000, 2.919
     """
     prediction = predict(model, data.tensors[0], num_samples, seed=seed, progress=progress)
     return _scores(likelihood, prediction.samples, data)

@@ -19,6 +19,13 @@ class History:
     ``gradient_norm``, the average before clipping; those of a validated epoch also have
     ``validation_`` and the names that :func:`evaluate` returns. ``history["nll"]`` is the list of
     one quantity, over the epochs that have it, and ``len(history)`` the number of epochs.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> records = [{"epoch": 1, "nll": 2.0}, {"epoch": 2, "nll": 1.5, "kl": 9.0}]
+        >>> history = bt.History(records)
+        >>> history["nll"], history.epochs("kl")
+        ([2.0, 1.5], [2])
     """
 
     records: list[dict[str, float]] = field(default_factory=list)

@@ -27,6 +27,12 @@ class KLWarmup:
 
     Raises:
         ValueError: ``epochs`` or ``weight`` is out of its range.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> warmup, batch_sizes = bt.KLWarmup(epochs=2), [10, 10]
+        >>> warmup(1, batch_sizes), warmup(2, batch_sizes), warmup(3, batch_sizes)
+        ([0.0, 0.25], [0.5, 0.75], [1.0, 1.0])
     """
 
     epochs: float
@@ -64,6 +70,12 @@ class BlundellWeights:
 
     Raises:
         ValueError: ``weight`` is out of its range.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> weights = bt.BlundellWeights()(1, [10, 10])  # 2 * 2/3 and 2 * 1/3
+        >>> print(", ".join(f"{weight:.3f}" for weight in weights))
+        1.333, 0.667
     """
 
     weight: float = 1.0

@@ -29,6 +29,13 @@ def process_group() -> Iterator[torch.device]:
 
     Raises:
         RuntimeError: torchrun started more processes on this machine than it has GPUs.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> with bt.process_group() as device:
+        ...     layer = bt.BayesianLinear(3, 2, device=device)
+        >>> layer.weight_mean.device == device
+        True
     """
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cpu")

@@ -20,6 +20,17 @@ class NonFiniteLossError(RuntimeError):
     """The loss, or a parameter after a step, became infinite or NaN.
 
     ``step`` and ``epoch`` (from 1) say when, ``nll`` and ``kl`` what the loss was made of, in nats.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> x, likelihood = torch.zeros(5, 1), bt.GaussianLikelihood(1.0)
+        >>> data = torch.utils.data.TensorDataset(x, x + torch.nan)
+        >>> try:
+        ...     bt.fit(torch.nn.Linear(1, 1), data, likelihood, epochs=3, progress=False)
+        ... except bt.NonFiniteLossError as error:
+        ...     print(error.step, error.epoch, error.nll)
+        1 1 nan
     """
 
     def __init__(self, step: int, epoch: int, nll: float, kl: float, what: str = "the loss is"):

@@ -40,20 +40,26 @@ def add_traits(
     options: object,
     lines: list[str],
 ) -> None:
-    """Append the class's own traits to its description."""
+    """Put the class's own traits below its description, above an example."""
     if not isinstance(value, type) or not issubclass(
         value, traitlets.HasTraits
     ):
         return
     traits = value.class_own_traits(sync=True)
+    entries = []
     for trait_name in filter(traits.__contains__, vars(value)):  # as written
         trait = traits[trait_name]
         meaning = re.sub(r"([\\*`|])", r"\\\1", trait.help)
-        lines += [
+        entries += [
             f"``{trait_name}`` : {values(trait)}",
             f"    {meaning}",
             "",
         ]
+    example = (
+        ".. rubric:: Example"  # as napoleon, which runs before, writes it
+    )
+    place = lines.index(example) if example in lines else len(lines)
+    lines[place:place] = entries
 
 
 def skip_traits(

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.colors import to_rgb
 
 import bnn_tutorial as bt
@@ -16,6 +17,17 @@ from bnn_tutorial.chapters import plotting
 def close_figures():
     yield
     plt.close("all")
+
+
+@pytest.mark.parametrize(("notebook", "formats"), [(True, ["svg"]), (False, [])])
+def test_only_a_notebook_is_told_the_format_of_its_figures(monkeypatch, notebook, formats):
+    told = []
+    monkeypatch.setattr(InteractiveShell, "initialized", lambda: notebook)
+    monkeypatch.setattr(plotting, "set_matplotlib_formats", lambda name, **_: told.append(name))
+    with plt.rc_context():
+        plotting.use_style()
+        assert plt.rcParams["axes.grid"]
+    assert told == formats
 
 
 def test_a_band_is_filled_between_its_edges_and_labelled():
