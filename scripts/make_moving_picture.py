@@ -2,8 +2,8 @@
 
     python scripts/make_moving_picture.py
 
-Needs Chromium (``make browser``). The figure's own button lets it train, a hundred steps a picture, so
-that the film is the same wherever it is made.
+Needs Chromium (``make browser``). The figure's own button lets it train, a hundred steps a picture,
+so that the film is the same wherever it is made.
 """
 
 import io
