@@ -20,7 +20,7 @@ from typing import Any
 import accuracy_table
 import torch
 import torch.nn.functional as F
-from records import first_line, machine
+from records import first_line, machine, write_record
 from torch import nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -286,7 +286,7 @@ def main(argv: list[str] | None = None) -> None:
         if not arguments.search:
             record["summary"] = summaries(record["runs"])
         # After every run, so that a long series that is interrupted keeps what it has.
-        output.write_text(json.dumps(record, indent=1) + "\n")
+        write_record(record, output)
 
 
 if __name__ == "__main__":

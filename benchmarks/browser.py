@@ -7,7 +7,6 @@ benchmark-figures`` builds it, measures on Linux and writes the page's table.
 
 import argparse
 import datetime
-import json
 import os
 import statistics
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 import browser_table
 from chromium import launch
 from playwright.sync_api import Browser, Page, sync_playwright
-from records import ROOT, first_line, machine
+from records import ROOT, first_line, machine, write_record
 from tqdm import tqdm
 
 from bnn_tutorial import figures
@@ -228,7 +227,7 @@ def main() -> None:
         for page in tqdm(pages, unit="page"):
             name = str(page.relative_to(SITE))
             record["pages"][name] = measure_page(browser, page, arguments.rounds)
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(record, arguments.output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from records import RESULTS, ROOT, first_line, line, machine, write_table
+from records import RESULTS, ROOT, first_line, line, machine, write_record, write_table
 
 RECORD = RESULTS / "commands.json"
 BUILD = ROOT / "_build"
@@ -116,7 +116,7 @@ def main() -> None:
         write_table("commands", table(recorded), ROOT / "CONTRIBUTING.md")
         return
     record = {"machine": machine(arguments.date), "before": recorded["before"], **measure()}
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(record, arguments.output)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Explained on the page "How fast, how accurate".
 """
 
 import importlib.metadata
+import json
 import os
 import platform
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 
 import bnn_tutorial as bt
+from bnn_tutorial.complete_file import complete_or_absent
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -51,6 +53,12 @@ def machine(date: str, packages: tuple[str, ...] = ("torch",)) -> dict:
         "bnn_tutorial": bt.__version__,
         "versions": {package: installed_version(package) for package in packages},
     }
+
+
+def write_record(record: dict, path: Path) -> None:
+    """Write what was measured, whole or not at all."""
+    with complete_or_absent(path) as draft:
+        draft.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def line(cells: list[str]) -> str:

@@ -8,7 +8,6 @@ the table there.
 
 import argparse
 import datetime
-import json
 import multiprocessing
 import os
 import random
@@ -23,7 +22,7 @@ from pathlib import Path
 import peers
 import speed_table
 import torch
-from records import first_line, machine
+from records import first_line, machine, write_record
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -297,7 +296,7 @@ def main() -> None:
         },
         "devices": {device: measure(device, fused, arguments.rounds) for device in devices},
     }
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(record, arguments.output)
 
 
 if __name__ == "__main__":

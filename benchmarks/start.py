@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from records import RESULTS, first_line, line, machine, write_table
+from records import RESULTS, first_line, line, machine, write_record, write_table
 from tqdm import trange
 
 import bnn_tutorial as bt
@@ -125,7 +125,7 @@ def main() -> None:
         write_table("start", table(json.loads(RECORD.read_text())))
         return
     record = {"machine": machine(arguments.date), **measure(arguments.rounds)}
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    write_record(record, arguments.output)
 
 
 if __name__ == "__main__":

@@ -125,3 +125,21 @@ def test_a_wrong_import_is_named(tmp_path, files, expected):
     graph = imports(tmp_path / "package")
     assert bool(upward(graph)) == (expected == "upward")
     assert bool(circle(graph)) == (expected == "circle")
+
+
+def test_no_test_imports_another():
+    tests = Path(__file__).parent
+    found = [
+        f"{file.relative_to(tests)} imports {module}"
+        for file in tests.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for module in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if module.startswith("test_")
+    ]
+    assert found == []

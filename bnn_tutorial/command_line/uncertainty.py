@@ -21,6 +21,7 @@ from bnn_tutorial.command_line.trained import (
     print_table,
     require_finite,
 )
+from bnn_tutorial.complete_file import complete_or_absent
 from bnn_tutorial.evaluation.bands import audit_band
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
         how = "in closed form" if is_regression else f"{arguments.num_samples} draws"
         print_table(f"{arguments.folder}: {how}", results)
         if arguments.figure is not None:
-            figure.savefig(arguments.figure, dpi=150)
+            with complete_or_absent(arguments.figure) as draft:
+                figure.savefig(draft, dpi=150)
         plt.close(figure)
 
 

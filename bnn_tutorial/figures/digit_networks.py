@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
+from bnn_tutorial.complete_file import complete_or_absent
 from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.models import ImageClassifier
 
@@ -54,7 +55,8 @@ def write_digit_networks(bayesian: nn.Module, twin: nn.Module, path: Path = WEIG
         for kind, network in (("bayesian", bayesian), ("twin", twin))
         for name, parameter in network.named_parameters()
     }
-    safetensors.torch.save_file(tensors, path)
+    with complete_or_absent(path) as draft:
+        safetensors.torch.save_file(tensors, draft)
 
 
 def read_digit_networks(path: Path = WEIGHTS_FILE) -> tuple[nn.Module, ImageClassifier]:

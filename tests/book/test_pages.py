@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from helpers.figure_clock import pass_time
 
 STILL = "* { animation: none !important; transition: none !important }"
-AUDIT = Path(__file__).parents[1].joinpath("helpers/page_audit.js").read_text(encoding="utf-8")
+FAULTS = Path(__file__).parents[1].joinpath("helpers/page_faults.js").read_text(encoding="utf-8")
 FIND = """async ([context, options]) => {
   const all = {resultTypes: ["violations"], ...options};
   const {violations} = await axe.run(context ?? document, all);
@@ -79,7 +79,7 @@ def test_page_is_whole_and_open_to_all_wide_and_narrow_in_light_and_in_dark(open
         page.emulate_media(color_scheme=theme)
         page.wait_for_selector(f"html[data-theme={theme}]")
         pass_time(page, 1000)  # the theme answers a change of width a little later
-        audit = page.evaluate(AUDIT)
+        audit = page.evaluate(FAULTS)
         problems += [f"{width}, {theme}: {kind}: {what}" for kind in audit for what in audit[kind]]
         found = page.evaluate(FIND, WHOLE if theme == "light" else COLOURS)
         problems += [f"{width}, {theme}: {finding}" for finding in found]

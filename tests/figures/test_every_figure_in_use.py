@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from helpers.figure_clock import pass_frames, pass_time, rest
 
-FIGURE_AUDIT = Path(__file__).with_name("figure_audit.js").read_text(encoding="utf-8")
-PAGE_AUDIT = Path(__file__).parents[1].joinpath("helpers/page_audit.js").read_text(encoding="utf-8")
+FIGURE_FAULTS = Path(__file__).with_name("figure_faults.js").read_text(encoding="utf-8")
+PAGE_FAULTS = (
+    Path(__file__).parents[1].joinpath("helpers/page_faults.js").read_text(encoding="utf-8")
+)
 DARK_PAGE = "html[data-theme=dark] { background: #121212; color: #ddd }"
 SYSTEM_PAGE = "html { background: Canvas; color-scheme: light dark }"
 CONTROLS = "button:enabled, input, select, summary, [tabindex='0']"
@@ -143,7 +145,7 @@ def test_tab_reaches_every_control_and_shows_where_it_is(cls, shown):
 @pytest.mark.parametrize("width", [800, 375, 320])
 def test_text_and_targets_are_large_enough_and_nothing_overflows(cls, shown, width):
     page = shown(cls(), width=width, has_touch=width < 800)
-    assert page.evaluate(FIGURE_AUDIT) == []
+    assert page.evaluate(FIGURE_FAULTS) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -154,7 +156,7 @@ def test_text_is_legible_on_both_themes_and_in_forced_colours(cls, shown, theme,
     page.add_style_tag(content=SYSTEM_PAGE if forced else DARK_PAGE)
     page_theme = {"light": "dark", "dark": "light"}[theme] if forced else theme
     page.evaluate("(theme) => (document.documentElement.dataset.theme = theme)", page_theme)
-    assert page.evaluate(PAGE_AUDIT).get("too little contrast", []) == []
+    assert page.evaluate(PAGE_FAULTS).get("too little contrast", []) == []
 
 
 def test_nothing_runs_out_of_sight(cls, shown):

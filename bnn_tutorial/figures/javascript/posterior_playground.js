@@ -1,6 +1,6 @@
 // The posterior playground: a Bayesian network that trains in the browser while the reader moves
 // its settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on
-// a page of its own. The mathematics is in the folder's network.js, training.js and references.js.
+// a page of its own. The mathematics is in the folder's network.js, training.js and overlays.js.
 
 import {
   Controls,
@@ -18,7 +18,7 @@ import { DataEditor } from "./posterior_playground/data_editor.js";
 import { outsideGap, stateOf, SWITCHES } from "./posterior_playground/limits.js";
 import { LossPlot } from "./posterior_playground/loss_plot.js";
 import { drawFunctions, exactMoments } from "./posterior_playground/network.js";
-import { dropoutMoments, ensembleMoments, gaussianProcess } from "./posterior_playground/references.js";
+import { dropoutMoments, ensembleMoments, gaussianProcess } from "./posterior_playground/overlays.js";
 import { Session } from "./posterior_playground/session.js";
 import { comparisons, moreSettings, networkSettings } from "./posterior_playground/settings.js";
 
@@ -29,7 +29,7 @@ export * from "./posterior_playground/limits.js";
 export { jitter } from "./posterior_playground/loss_plot.js";
 export * from "./posterior_playground/network.js";
 export * from "./posterior_playground/point_network.js";
-export * from "./posterior_playground/references.js";
+export * from "./posterior_playground/overlays.js";
 export * from "./posterior_playground/training.js";
 export * from "./shared/gaussian.js";
 export { PageModel } from "./shared/page_model.js";

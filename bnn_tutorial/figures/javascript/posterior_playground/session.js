@@ -3,7 +3,7 @@
 
 import { randomNormal } from "../shared/gaussian.js";
 import { createNetwork, exactLoss } from "./network.js";
-import { createDropout, createEnsemble, dropoutStep, ensembleStep } from "./references.js";
+import { createDropout, createEnsemble, dropoutStep, ensembleStep } from "./overlays.js";
 import { adamStep, createAdam, estimatedLoss } from "./training.js";
 
 /**
