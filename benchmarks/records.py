@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 import bnn_tutorial as bt
-from bnn_tutorial.complete_file import complete_or_absent
+from bnn_tutorial.atomic_write import atomic_write
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -57,7 +57,7 @@ def machine(date: str, packages: tuple[str, ...] = ("torch",)) -> dict:
 
 def write_record(record: dict, path: Path) -> None:
     """Write what was measured, whole or not at all."""
-    with complete_or_absent(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -11,7 +11,7 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
-from bnn_tutorial.complete_file import complete_or_absent
+from bnn_tutorial.atomic_write import atomic_write
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -34,7 +34,7 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> None:
         ...     sorted(safetensors.torch.load_file(path))
         ['0.bias', '0.weight', '2.bias', '2.weight']
     """
-    with complete_or_absent(Path(path)) as draft:
+    with atomic_write(Path(path)) as draft:
         safetensors.torch.save_model(model, str(draft))
 
 

@@ -11,8 +11,8 @@ import bnn_tutorial as bt
 PACKAGE = Path(bt.__file__).parent
 # From the ground up; ARCHITECTURE.md says what lies where.
 FLOORS = (
-    "checks",
-    "complete_file",
+    "argument_checks",
+    "atomic_write",
     "randomness",
     "datasets",
     "models",

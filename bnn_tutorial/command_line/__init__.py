@@ -39,7 +39,7 @@ def _failures() -> tuple[type[Exception], ...]:
     import torch
 
     from bnn_tutorial import NonFiniteLossError
-    from bnn_tutorial.command_line.trained import NonFiniteScoreError
+    from bnn_tutorial.command_line.load_trained import NonFiniteScoreError
 
     return NonFiniteLossError, NonFiniteScoreError, torch.cuda.OutOfMemoryError
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import DATA, IMAGE_SHAPES, MODELS, Experiment
-from bnn_tutorial.command_line.folder import CHECKPOINT, check_folder, read_experiment, run_record
+from bnn_tutorial.command_line.run_folder import (
+    CHECKPOINT,
+    check_folder,
+    read_experiment,
+    run_record,
+)
 
 PROGRAM = "python -m bnn_tutorial"
 DESCRIPTION = "Train Bayesian neural networks, score them, and see what they don't know."

@@ -6,13 +6,13 @@ Explained on the page "Run it, cite it".
 import argparse
 
 from bnn_tutorial.command_line.arguments import EVALUATION
-from bnn_tutorial.command_line.folder import write_json
-from bnn_tutorial.command_line.trained import (
+from bnn_tutorial.command_line.load_trained import (
     describe_machine,
     load_trained,
     print_table,
     require_finite,
 )
+from bnn_tutorial.command_line.run_folder import write_json
 from bnn_tutorial.training.fit import evaluate
 
 

@@ -12,8 +12,8 @@ from torch.utils.data import TensorDataset
 
 from bnn_tutorial.command_line.building import build, make_dataset, make_kl_schedule, open_device
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
-from bnn_tutorial.command_line.trained import describe_machine, print_table, require_finite
+from bnn_tutorial.command_line.load_trained import describe_machine, print_table, require_finite
+from bnn_tutorial.command_line.run_folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
 from bnn_tutorial.model_files import save_model
 from bnn_tutorial.prediction.closed_form import exact_nll
 from bnn_tutorial.training.fit import evaluate, fit

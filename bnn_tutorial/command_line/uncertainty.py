@@ -10,18 +10,18 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.chapters import plotting
 from bnn_tutorial.command_line.arguments import UNCERTAINTY
 from bnn_tutorial.command_line.building import load_images
-from bnn_tutorial.command_line.folder import write_json
-from bnn_tutorial.command_line.trained import (
+from bnn_tutorial.command_line.load_trained import (
     Trained,
     describe_machine,
     load_trained,
     print_table,
     require_finite,
 )
-from bnn_tutorial.complete_file import complete_or_absent
+from bnn_tutorial.command_line.run_folder import write_json
 from bnn_tutorial.evaluation.bands import audit_band
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         how = "in closed form" if is_regression else f"{arguments.num_samples} draws"
         print_table(f"{arguments.folder}: {how}", results)
         if arguments.figure is not None:
-            with complete_or_absent(arguments.figure) as draft:
+            with atomic_write(arguments.figure) as draft:
                 figure.savefig(draft, dpi=150)
         plt.close(figure)
 

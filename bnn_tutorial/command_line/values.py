@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bnn_tutorial.checks import require_positive
+from bnn_tutorial.argument_checks import require_positive
 
 # The parameters of each prior, and whether single precision can hold them within their ranges.
 PRIORS: dict[str, tuple[str, Callable[..., bool]]] = {

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from bnn_tutorial.checks import require_counts, require_not_negative
+from bnn_tutorial.argument_checks import require_counts, require_not_negative
 
 NOISES = ("uniform", "gaussian", "none")
 SPACINGS = ("even", "random")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnn_tutorial.checks import require_counts
+from bnn_tutorial.argument_checks import require_counts
 
 
 @dataclass(frozen=True)

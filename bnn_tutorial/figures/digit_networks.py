@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from bnn_tutorial.complete_file import complete_or_absent
+from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.models import ImageClassifier
 
@@ -55,7 +55,7 @@ def write_digit_networks(bayesian: nn.Module, twin: nn.Module, path: Path = WEIG
         for kind, network in (("bayesian", bayesian), ("twin", twin))
         for name, parameter in network.named_parameters()
     }
-    with complete_or_absent(path) as draft:
+    with atomic_write(path) as draft:
         safetensors.torch.save_file(tensors, draft)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from bnn_tutorial.checks import require_positive
+from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.layers.bayesian import BayesianLayer, bayesian_layers
 from bnn_tutorial.layers.convolutions import BayesianConv1d, BayesianConv2d, BayesianConv3d
 from bnn_tutorial.layers.linear import BayesianLinear

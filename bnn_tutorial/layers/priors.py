@@ -15,7 +15,7 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 from torch.distributions.transforms import Transform
 from torch.distributions.utils import lazy_property
 
-from bnn_tutorial.checks import require_positive
+from bnn_tutorial.argument_checks import require_positive
 
 _POINTS = (-1e38, -1.0, -0.01, 0.0, 0.01, 1.0, 1e38)
 

@@ -5,7 +5,7 @@ Explained in the chapter "Reparameterization".
 
 import math
 
-from bnn_tutorial.checks import require_positive
+from bnn_tutorial.argument_checks import require_positive
 
 
 def inverse_softplus(std: float) -> float:

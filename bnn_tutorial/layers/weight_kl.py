@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from bnn_tutorial.checks import require_counts
+from bnn_tutorial.argument_checks import require_counts
 from bnn_tutorial.layers.priors import Prior, at_least_float32
 
 

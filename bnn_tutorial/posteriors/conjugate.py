@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnn_tutorial.checks import require_positive
+from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.prediction.moments import ExactMoments
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from bnn_tutorial.checks import require_counts
+from bnn_tutorial.argument_checks import require_counts
 from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
 from bnn_tutorial.layers.network import NetworkPosterior
 from bnn_tutorial.layers.shared_moments import MomentsOfOneInput

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from bnn_tutorial.complete_file import complete_or_absent, require_folder
+from bnn_tutorial.atomic_write import atomic_write, require_folder
 from bnn_tutorial.randomness import generator_states, set_generator_states
 from bnn_tutorial.training.processes import Processes
 
@@ -106,10 +106,10 @@ class TrainingCheckpoint:
             "generators": generators,
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
-        with complete_or_absent(self.path) as draft:
+        with atomic_write(self.path) as draft:
             torch.save(state, draft)
             if self.path.exists():
-                with complete_or_absent(self.previous) as copy:
+                with atomic_write(self.previous) as copy:
                     shutil.copyfile(self.path, copy)
 
     def start(self, resume: bool, epochs: int) -> list[dict[str, float]]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnn_tutorial.checks import require_not_negative
+from bnn_tutorial.argument_checks import require_not_negative
 from bnn_tutorial.layers.network import NetworkPosterior, kl_divergence
 from bnn_tutorial.likelihoods import Likelihood
 

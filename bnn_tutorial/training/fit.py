@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import TensorDataset
 
-from bnn_tutorial.checks import require_counts
+from bnn_tutorial.argument_checks import require_counts
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.prediction.predict import predict
 from bnn_tutorial.randomness import seeded
 from bnn_tutorial.training.checkpoints import TrainingCheckpoint
 from bnn_tutorial.training.data import require_dataset, shuffled_rows
 from bnn_tutorial.training.elbo import ExpectedNLL, NegativeElbo
-from bnn_tutorial.training.history import History, Recorder
+from bnn_tutorial.training.history import History
 from bnn_tutorial.training.kl_schedules import KLSchedule, kl_weights
 from bnn_tutorial.training.processes import Processes
+from bnn_tutorial.training.progress import Recorder
 from bnn_tutorial.training.steps import Optimization
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bnn_tutorial.checks import require_not_negative, require_positive
+from bnn_tutorial.argument_checks import require_not_negative, require_positive
 
 KLSchedule = Callable[[int, Sequence[int]], Sequence[float]]
 

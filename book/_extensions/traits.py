@@ -55,9 +55,8 @@ def add_traits(
             f"    {meaning}",
             "",
         ]
-    example = (
-        ".. rubric:: Example"  # as napoleon, which runs before, writes it
-    )
+    # As napoleon, which runs before, writes the heading.
+    example = ".. rubric:: Example"
     place = lines.index(example) if example in lines else len(lines)
     lines[place:place] = entries
 

@@ -103,7 +103,7 @@ def test_docstring_names_the_arguments_there_are(name):
     docstring, actual = DOCSTRINGS[name], parameters(OBJECTS[name])
     described = fields(docstring, "param")
     assert described == [parameter for parameter in actual if parameter in described]
-    text = docstring.partition("\nExample:\n")[0]
+    text = re.split(r"\nExamples?:\n", docstring)[0]
     known = set(re.findall(r"\w+", text)) | borrowed(text)
     assert [parameter for parameter in actual if parameter not in known] == []
 

@@ -10,9 +10,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.command_line import values
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.complete_file import complete_or_absent
 
 RECORD = "record.json"
 MODEL = "model.safetensors"
@@ -44,7 +44,7 @@ def run_record(arguments: argparse.Namespace) -> dict[str, dict]:
 
 def write_json(content: dict, path: Path) -> None:
     """Write ``content`` to ``path``, whole or not at all."""
-    with complete_or_absent(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

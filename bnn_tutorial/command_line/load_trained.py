@@ -17,7 +17,7 @@ from torch.utils.data import TensorDataset
 import bnn_tutorial
 from bnn_tutorial.command_line.building import build, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.folder import MODEL, read_experiment
+from bnn_tutorial.command_line.run_folder import MODEL, read_experiment
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.model_files import load_model
 
