@@ -61,6 +61,7 @@ def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]]) -> Check:
 
     Examples:
         >>> import sympy
+        >>> from bnn_tutorial.derivations.identity import symbolic
         >>> x = sympy.Symbol("x")
         >>> symbolic("a square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1)).run().passed
         True
@@ -84,6 +85,7 @@ def exact(statement: str, sides: Callable[[], Numbers], absolute_tolerance: floa
             ``math.isclose``; needed where one is 0 and the other 0 up to rounding.
 
     Examples:
+        >>> from bnn_tutorial.derivations.identity import exact
         >>> exact("a third", lambda: (1 / 3, 1 - 2 / 3)).run().passed
         True
         >>> exact("two small numbers", lambda: (1e-12, 2e-12)).run().passed
@@ -106,7 +108,9 @@ def quadrature(
             where the formula is an approximation or the integral a coarse one.
 
     Examples:
+        >>> import math
         >>> import torch
+        >>> from bnn_tutorial.derivations.identity import quadrature
         >>> w = torch.linspace(-9, 9, 1001, dtype=torch.float64)
         >>> integral = torch.trapezoid(torch.exp(-(w**2) / 2), w)
         >>> quadrature("a bell", lambda: (integral, math.sqrt(2 * math.pi))).run().passed
@@ -143,6 +147,7 @@ def monte_carlo(statement: str, sides: Callable[[], Draws]) -> Check:
 
     Examples:
         >>> import torch
+        >>> from bnn_tutorial.derivations.identity import monte_carlo
         >>> draws = torch.randn(1000, generator=torch.Generator().manual_seed(0))
         >>> monte_carlo("noise has mean 0", lambda: (draws, 0.0)).run().passed
         True
@@ -182,6 +187,7 @@ class Identity:
         checks: the ways in which it is tested, at least one.
 
     Examples:
+        >>> from bnn_tutorial.derivations.identity import Identity, exact
         >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
         >>> Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,)).label
         'eq-halves'
@@ -209,6 +215,7 @@ class CheckTable:
         IdentityError: a check fails; the message names the equation, the check and both sides.
 
     Examples:
+        >>> from bnn_tutorial.derivations.identity import CheckTable, Identity, exact
         >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
         >>> CheckTable([Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,))])
         eq-halves: two halves (exact arithmetic): 1 ≈ 1 within 1e-09
