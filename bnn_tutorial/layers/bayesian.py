@@ -7,7 +7,7 @@ What all layers share, and the three estimators of a random forward pass. ``line
 import abc
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -267,28 +267,30 @@ def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:
 def drawing_with(
     layers: Sequence[BayesianLayer],
     name: Literal["sampling", "drawn", "shared_moments"],
-    values: Iterable[object],
-) -> Iterator[None]:
+) -> Iterator[Callable[[Iterable[object]], None]]:
     """Let ``layers`` draw in another way inside the ``with`` block, then as they did before.
 
+    The block's target is a function that takes what is to be used, one value for each layer.
+
     Args:
-        layers: each gets one of the ``values``.
+        layers: those that change.
         name: of what changes: ``"sampling"``, whether a layer draws or uses its means;
             ``"drawn"``, the weight and bias that it uses instead of drawing; ``"shared_moments"``,
             the moments of its output that several draws share.
-        values: one for each layer.
     """
     # Past nn.Module's assignment, which first looks for a parameter of that name: a tenth of a
     # small network's time.
     states = [vars(layer) for layer in layers]
     before = [state[name] for state in states]
-    for state, value in zip(states, values, strict=True):
-        state[name] = value
-    try:
-        yield
-    finally:
-        for state, value in zip(states, before, strict=True):
+
+    def use(values: Iterable[object]) -> None:
+        for state, value in zip(states, values, strict=True):
             state[name] = value
+
+    try:
+        yield use
+    finally:
+        use(before)
 
 
 @contextlib.contextmanager
@@ -306,5 +308,6 @@ def posterior_mean(module: nn.Module) -> Iterator[nn.Module]:
         True
     """
     layers = bayesian_layers(module)
-    with drawing_with(layers, "sampling", [False] * len(layers)):
+    with drawing_with(layers, "sampling") as use:
+        use([False] * len(layers))
         yield module

@@ -88,6 +88,7 @@ class NetworkPosterior:
     def __init__(self, module: nn.Module):
         layers = bayesian_layers(module)
         self._layers = [layer for layer in layers if layer.estimator == "weight"]
+        self._has_bias = [layer.bias_mean is not None for layer in self._layers]
         others = [layer for layer in layers if layer.estimator != "weight"]
         self._drawn = [part for layer in self._layers for part in layer.gaussians()]
         self._others = [part for layer in others for part in layer.gaussians()]
@@ -119,7 +120,8 @@ class NetworkPosterior:
         else:
             weights = [draw_weights(part) for part in self._drawn]
             kl = self._kl_with(weights)
-        with self._using(weights):
+        with drawing_with(self._layers, "drawn") as use:
+            use(self._by_layer(weights))
             yield kl
 
     def draws(self, num_samples: int, seed: int) -> Generator[int, None, None]:
@@ -137,14 +139,15 @@ class NetworkPosterior:
         stds = [F.softplus(part.rho) for part in self._drawn]
         size = sum(std.numel() for std in stds)
         block = max(1, _BLOCK // max(1, size))
-        for start in range(0, num_samples, block):
-            count = min(block, num_samples - start)
-            weights = [
-                torch.addcmul(part.mean, std, _noise(count, part.mean, generators)).unbind()
-                for part, std in zip(self._drawn, stds, strict=True)
-            ]
-            for index in range(count):
-                with self._using([weight[index] for weight in weights]):
+        with drawing_with(self._layers, "drawn") as use:
+            for start in range(0, num_samples, block):
+                count = min(block, num_samples - start)
+                weights = [
+                    torch.addcmul(part.mean, std, _noise(count, part.mean, generators)).unbind()
+                    for part, std in zip(self._drawn, stds, strict=True)
+                ]
+                for index in range(count):
+                    use(self._by_layer([weight[index] for weight in weights]))
                     yield start + index
 
     def _kl_with(self, weights: list[Tensor]) -> Tensor:
@@ -156,10 +159,8 @@ class NetworkPosterior:
             kl = kl + value.to(kl.device)
         return kl
 
-    def _using(self, weights: list[Tensor]) -> contextlib.AbstractContextManager[None]:
+    def _by_layer(self, weights: list[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
         remaining = iter(weights)
-        drawn = [
-            (next(remaining), None if layer.bias_mean is None else next(remaining))
-            for layer in self._layers
+        return [
+            (next(remaining), next(remaining) if has_bias else None) for has_bias in self._has_bias
         ]
-        return drawing_with(self._layers, "drawn", drawn)

@@ -172,8 +172,8 @@ def predict(
         for rows in portions:
             stop = start + len(rows)
             draws = posterior.draws(num_samples, weight_seed)
-            moments = map(MomentsOfOneInput, layers)
-            with drawing_with(layers, "shared_moments", moments), contextlib.closing(draws):
+            with drawing_with(layers, "shared_moments") as use, contextlib.closing(draws):
+                use(map(MomentsOfOneInput, layers))
                 for draw, output in _outputs(before, after, rows, draws):
                     output = output if transform is None else transform(output)
                     if output.shape[:1] != rows.shape[:1]:
