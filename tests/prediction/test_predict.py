@@ -95,8 +95,8 @@ def test_draws_have_the_distribution_of_the_plain_loop(estimators, memory_limit)
         )
         x = torch.randn(3, 2)
         with torch.no_grad():
-            loop = torch.stack([model(x) for _ in range(20_000)])
-    samples = bt.predict(model, x, 20_000, seed=1, memory_limit=memory_limit).samples
+            loop = torch.stack([model(x) for _ in range(8_000)])
+    samples = bt.predict(model, x, 8_000, seed=1, memory_limit=memory_limit).samples
     both = torch.cat([loop, samples])
     sign = torch.cat([torch.ones(len(loop)), -torch.ones(len(samples))])
     assert_mean(2 * sign[:, None, None] * both, torch.zeros(3, 1))
