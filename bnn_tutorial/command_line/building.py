@@ -11,8 +11,8 @@ from torch.distributions import Distribution, Laplace, Normal
 from torch.utils.data import TensorDataset
 
 from bnn_tutorial import models
+from bnn_tutorial.command_line.argument_types import numbers_of
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.values import numbers_of
 from bnn_tutorial.datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
 from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.layers.priors import scale_mixture
@@ -39,12 +39,12 @@ TEST_SEED = -1
 
 
 def make_prior(text: str) -> Distribution:
-    """Return the distribution that ``text``, as ``values.prior`` reads it, names."""
+    """Return the distribution that ``text``, as ``argument_types.prior`` reads it, names."""
     return PRIORS[text.partition(":")[0]](*numbers_of(text))
 
 
 def make_kl_schedule(text: str, weight: float) -> float | KLSchedule:
-    """Return the KL weights that ``text``, as ``values.kl_schedule`` reads it, names.
+    """Return the KL weights that ``text``, as ``argument_types.kl_schedule`` reads it, names.
 
     Args:
         text: such as ``"warm-up:3"``.

@@ -5,7 +5,6 @@ Explained on the page "Run it, cite it".
 
 import argparse
 
-from bnn_tutorial.command_line.arguments import EVALUATION
 from bnn_tutorial.command_line.load_trained import (
     describe_machine,
     load_trained,
@@ -13,6 +12,7 @@ from bnn_tutorial.command_line.load_trained import (
     require_finite,
 )
 from bnn_tutorial.command_line.run_folder import write_json
+from bnn_tutorial.command_line.study_arguments import EVALUATION
 from bnn_tutorial.training.fit import evaluate
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bnn_tutorial.atomic_write import atomic_write
-from bnn_tutorial.command_line import values
+from bnn_tutorial.command_line import argument_types
 from bnn_tutorial.command_line.experiment import Experiment
 
 RECORD = "record.json"
@@ -76,7 +76,7 @@ def read_experiment(folder: Path) -> Experiment:
     record = read_json(folder / RECORD)
     try:
         experiment = Experiment.of(argparse.Namespace(**record["experiment"]))
-        values.prior(experiment.prior)
+        argument_types.prior(experiment.prior)
     except DAMAGE as error:
         raise ValueError(f"{str(folder / RECORD)!r} is damaged: {error}") from error
     if not (folder / MODEL).is_file():

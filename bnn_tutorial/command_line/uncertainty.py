@@ -12,7 +12,6 @@ from torch import Tensor
 
 from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.chapters import plotting
-from bnn_tutorial.command_line.arguments import UNCERTAINTY
 from bnn_tutorial.command_line.building import load_images
 from bnn_tutorial.command_line.load_trained import (
     Trained,
@@ -22,6 +21,7 @@ from bnn_tutorial.command_line.load_trained import (
     require_finite,
 )
 from bnn_tutorial.command_line.run_folder import write_json
+from bnn_tutorial.command_line.study_arguments import UNCERTAINTY
 from bnn_tutorial.evaluation.bands import audit_band
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy

@@ -19,8 +19,9 @@ from torch.distributions import Laplace, MixtureSameFamily, Normal
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
-from bnn_tutorial.command_line import building, experiment, main, train, values
-from bnn_tutorial.command_line.arguments import COMMANDS, ESTIMATORS, PROGRAM, make_parser
+from bnn_tutorial.command_line import argument_types, building, experiment, main, train
+from bnn_tutorial.command_line.arguments import COMMANDS, PROGRAM, make_parser
+from bnn_tutorial.command_line.training_arguments import ESTIMATORS
 from bnn_tutorial.layers import bayesian
 
 CURVE = "--model regression --data polynomial --hidden-features 8 --num-train 40 --num-test 50"
@@ -193,12 +194,12 @@ def test_what_is_checked_before_pytorch_comes_agrees_with_what_runs():
     assert ESTIMATORS == bayesian.ESTIMATORS
     assert {*experiment.MODELS} == {"regression", *building.IMAGE_NETWORKS}
     assert {*experiment.IMAGE_SHAPES} == {*building.IMAGE_SETS} == {*experiment.NUM_IMAGES}
-    assert {*values.PRIORS} == {*building.PRIORS}
-    assert {*values.FIGURE_FORMATS} <= {*Figure().canvas.get_supported_filetypes()}
+    assert {*argument_types.PRIORS} == {*building.PRIORS}
+    assert {*argument_types.FIGURE_FORMATS} <= {*Figure().canvas.get_supported_filetypes()}
     for split, num_images in experiment.NUM_IMAGES["mnist"].items():
         assert len(bt.load_mnist(split)) == num_images
     for text in ("normal:0,1", "mixture:0.5,1,0.0025", "laplace:-3,1e-30"):
-        building.make_prior(values.prior(text))
+        building.make_prior(argument_types.prior(text))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_what_is_checked_before_pytorch_comes_agrees_with_what_runs():
 )
 def test_priors_out_of_their_ranges_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
-        values.prior(text)
+        argument_types.prior(text)
 
 
 def test_priors_are_the_distributions_that_they_name():
@@ -439,7 +440,7 @@ def test_wrong_options_end_with_2_and_one_line(options, words, tmp_path, capsys)
 
 
 def test_a_gpu_that_is_not_there_is_named(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(values, "_has_gpu_driver", lambda: False)
+    monkeypatch.setattr(argument_types, "_has_gpu_driver", lambda: False)
     assert run(["train", *CURVE, "--output", str(tmp_path / "new"), "--device", "cuda"]) == 2
     assert "'cuda' can't be used here" in capsys.readouterr().err
 
