@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "_build" / "test-seconds.json"
-PYTEST = [".venv/bin/pytest", "-n", "2", "--dist", "worksteal"]
+# nbmake, which these parts don't use, takes two seconds in every process to be imported.
+PYTEST = [".venv/bin/pytest", "-n", "2", "--dist", "worksteal", "-p", "no:nbmake"]
 BROWSER = [*PYTEST, "tests/book", "tests/figures"]
 PARTS = {
     "notebooks": ["make", "--silent", "notebooks"],

@@ -126,7 +126,7 @@ def test_output_has_the_exact_mean_and_covariance(name, estimator):
     # that single weights moved by one standard deviation give every covariance.
     layer, x = make(name, estimator)
     with torch.no_grad(), bt.seeded(2):
-        draws = torch.stack([layer(x).flatten() for _ in range(2000)])
+        draws = torch.stack([layer(x).flatten() for _ in range(1000)])
         assert_mean(draws, layer.linear_map(x, layer.weight_mean, layer.bias_mean).flatten())
         assert_covariance(draws, expected_covariance(layer, x))
 
