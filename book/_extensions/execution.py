@@ -77,6 +77,11 @@ def wake_the_reader(publish: Callable[..., None]) -> Callable[..., None]:
     return published
 
 
+def mend_output_widgets() -> None:
+    """Let every Output widget of this process wake who reads its socket."""
+    OutputWidget._publish_msg = wake_the_reader(OutputWidget._publish_msg)
+
+
 def digest(root: Path) -> str:
     """A digest of the package's files and of the pinned requirements."""
     paths = (root / "bnn_tutorial").rglob("*")
@@ -190,7 +195,7 @@ def execute(root: Path) -> list[Execution]:
         flush=True,
     )
     os.environ.update(KERNELS)
-    OutputWidget._publish_msg = wake_the_reader(OutputWidget._publish_msg)
+    mend_output_widgets()
     start, failed = time.monotonic(), []
     with quiet_kernels(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(run, root, name) for name in names]

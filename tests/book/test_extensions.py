@@ -233,6 +233,24 @@ def test_an_interruption_ends_at_once_and_keeps_what_was_executed(small_book):
     assert run.returncode == 130
 
 
+def test_a_readers_own_run_is_mended_too(root, tmp_path):
+    probe = """
+from nbclient.output_widget import OutputWidget
+
+def pytest_sessionfinish():
+    print("mended:", OutputWidget._publish_msg.__wrapped__.__name__)
+"""
+    (tmp_path / "probe.py").write_text(probe)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "probe", "--nbmake", "--collect-only", "book"],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "mended: _publish_msg" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_long_message_is_named_by_its_first_line(small_book):
     _, write, execute = small_book
     write("first", "raise ValueError('no such thing\\n\\nbut more of it\\n')")
