@@ -2,13 +2,10 @@
 
 import re
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 import bnn_tutorial as bt
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_the_installed_package_has_it():
@@ -23,6 +20,6 @@ def test_the_installed_package_has_it():
         ("book/running.md", r"note   = {Version (\S+)}$"),
     ],
 )
-def test_the_pages_that_name_it_agree(page, pattern):
-    [written] = re.findall(pattern, (ROOT / page).read_text(), re.MULTILINE)
+def test_the_pages_that_name_it_agree(root, page, pattern):
+    [written] = re.findall(pattern, (root / page).read_text(), re.MULTILINE)
     assert written == bt.__version__

@@ -1,4 +1,4 @@
-"""What only the book's notebooks use: plots, numbers for the prose, sliders over code."""
+"""What the notebooks show results with: plots, numbers for the prose, sliders over code."""
 
 from bnn_tutorial.chapters import plotting
 from bnn_tutorial.chapters.glue import glue

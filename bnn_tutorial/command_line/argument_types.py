@@ -161,12 +161,3 @@ def new_figure(text: str) -> Path:
             f"{text!r}: expected an ending of {', '.join(FIGURE_FORMATS)}"
         )
     return path
-
-
-def add_device(parser: argparse._ActionsContainer) -> None:
-    """Add the argument ``--device``, which every command has."""
-    parser.add_argument(
-        "--device",
-        type=device,
-        help="cpu, cuda, cuda:NUMBER or mps (default: cuda where there is one, else cpu)",
-    )

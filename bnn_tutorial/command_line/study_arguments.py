@@ -6,6 +6,7 @@ Explained on the page "Run it, cite it". Nothing here imports PyTorch.
 import argparse
 
 from bnn_tutorial.command_line import argument_types
+from bnn_tutorial.command_line.common_arguments import add_common
 from bnn_tutorial.command_line.experiment import IMAGE_SHAPES
 from bnn_tutorial.command_line.run_folder import read_experiment
 
@@ -48,14 +49,13 @@ def _add_study(parser: argparse.ArgumentParser, results: str, *, fewest_samples:
         type=argument_types.integer(0),
         help="of those draws (default: that of the training)",
     )
-    argument_types.add_device(parser)
     parser.add_argument(
         "--output",
         type=argument_types.new_file,
         metavar="PATH",
         help=f"of the results (default: FOLDER/{results})",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common(parser)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ import importlib.util
 import os
 
 from bnn_tutorial.command_line import argument_types
+from bnn_tutorial.command_line.common_arguments import add_common
 from bnn_tutorial.command_line.experiment import DATA, MODELS, Experiment
 from bnn_tutorial.command_line.run_folder import CHECKPOINT, check_folder, run_record
 
@@ -163,7 +164,6 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help="posterior draws that the final test averages (default: %(default)s)",
     )
     group = parser.add_argument_group("where it runs and what it writes")
-    argument_types.add_device(group)
     group.add_argument(
         "--output",
         type=argument_types.new_folder,
@@ -189,7 +189,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write FOLDER/tensorboard too (needs the package tensorboard)",
     )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common(group)
 
 
 def check_training(arguments: argparse.Namespace) -> None:

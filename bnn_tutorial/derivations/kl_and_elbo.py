@@ -84,8 +84,7 @@ EQ_KL = Identity(
     ),
     checks=(
         monte_carlo(
-            "Average of the log ratio over draws from q, against the integral",
-            _average_log_ratio,
+            "Average of the log ratio over draws from q, against the integral", _average_log_ratio
         ),
         exact("Sum over three outcomes, against torch.distributions", _two_categoricals),
     ),
@@ -237,10 +236,7 @@ EQ_KL_GAUSSIAN = Identity(
             lambda: (_gaussian_kl(MU_PRIOR, SIGMA_PRIOR, MU_PRIOR, SIGMA_PRIOR), 0),
         ),
         symbolic("At q = p both slopes are 0", _stationary_point),
-        quadrature(
-            "Integral of the definition, against the closed form",
-            _kl_of_two_gaussians,
-        ),
+        quadrature("Integral of the definition, against the closed form", _kl_of_two_gaussians),
         exact("A layer's kl_divergence(), against the sum over its parameters", _layer_kl),
     ),
 )
@@ -277,8 +273,7 @@ EQ_ELBO = Identity(
     ),
     checks=(
         quadrature(
-            "A coin: mean of log joint less log q, against fit minus complexity",
-            _coin_joint,
+            "A coin: mean of log joint less log q, against fit minus complexity", _coin_joint
         ),
     ),
 )
@@ -379,10 +374,7 @@ EQ_ELBO_FIT = Identity(
         r" \end{aligned}"
     ),
     checks=(
-        symbolic(
-            "One datum: the mean over q integrated",
-            _fit_of_one_datum,
-        ),
+        symbolic("One datum: the mean over q integrated", _fit_of_one_datum),
         monte_carlo("Five data: average over draws from q", _fit_draws),
     ),
 )
@@ -484,10 +476,7 @@ EQ_KL_VARIANCE = Identity(
         r" & + \frac{\sigma^2 (\mu - \mu_p)^2}{\sigma_p^4} \end{aligned}"
     ),
     checks=(
-        symbolic(
-            "Mean square deviation, integrated from the densities",
-            _mean_square_deviation,
-        ),
+        symbolic("Mean square deviation, integrated from the densities", _mean_square_deviation),
         monte_carlo("Squared deviations of 20,000 draws", _variance_draws),
     ),
 )

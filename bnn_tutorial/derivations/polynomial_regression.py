@@ -186,10 +186,7 @@ EQ_POLY_RECIPE = Identity(
 &\qquad - \frac{\beta}{2} \log(\pi \beta)
 \end{aligned}""",
     checks=(
-        symbolic(
-            "both sides for three data",
-            _recipe,
-        ),
+        symbolic("both sides for three data", _recipe),
         exact("five data, the right side by torch.distributions and elbo_loss", _recipe_in_torch),
     ),
 )
@@ -236,8 +233,7 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
 \end{aligned}""",
     checks=(
         symbolic(
-            "the s at which recipe and ELBO price a squared error alike",
-            _noise_of_equal_price,
+            "the s at which recipe and ELBO price a squared error alike", _noise_of_equal_price
         ),
         exact("width that the recipe fits, and the exact posterior's", _recipe_posterior),
     ),
@@ -427,10 +423,7 @@ EQ_POLY_OUTSIDE = Identity(
 \end{aligned}""",
     checks=(
         quadrature("the noise's tails added up over the functions", _share_outside),
-        exact(
-            "three total standard deviations, against Normal.cdf",
-            _three_standard_deviations,
-        ),
+        exact("three total standard deviations, against Normal.cdf", _three_standard_deviations),
     ),
 )
 

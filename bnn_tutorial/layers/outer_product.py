@@ -1,8 +1,7 @@
 """A linear map of single numbers as an outer product, in place of a matrix product.
 
-A fast path of :class:`bnn_tutorial.BayesianLinear` for draws of a network with one input, such as
-the regression's: it takes a seventh off the time of ``predict`` (page "How fast, how accurate", the
-row "10,000 draws of the regression").
+A fast path of :class:`bnn_tutorial.BayesianLinear` for draws of a network with one input, as in the
+row "10,000 draws of the regression" of the page "How fast, how accurate".
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""From a standard deviation to the parameter that is trained, rho, and back.
+"""From a standard deviation to the parameter that is trained, rho.
 
 Explained in the chapter "Reparameterization".
 """

@@ -94,9 +94,10 @@ def fit(
         The history, one record an epoch.
 
     Raises:
-        NonFiniteLossError: at the first loss that is infinite or NaN. Model and likelihood then
-            hold the state from the start of the last epoch that began with a finite loss, and the
-            last checkpoint stays.
+        NonFiniteLossError: at the first loss that is infinite or NaN, and where the parameters, or
+            the outputs on ``validation``, are so before a validation, a checkpoint or the end.
+            Model and likelihood then hold the state from the start of the last epoch that began
+            with a finite loss, and the last checkpoint stays.
         TypeError: ``data`` or ``validation`` is not a TensorDataset, or ``scheduler`` is none that
             a step can drive.
         ValueError: ``data`` is empty, a number is out of its range, settings contradict each other,

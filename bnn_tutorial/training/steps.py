@@ -17,7 +17,7 @@ from bnn_tutorial.training.processes import Processes
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss, or a parameter after a step, became infinite or NaN.
+    """The loss, or after a step a parameter or an output, became infinite or NaN.
 
     ``step`` and ``epoch`` (from 1) say when, ``nll`` and ``kl`` what the loss was made of, in nats.
 

@@ -47,24 +47,43 @@ def module_page(browser: Browser) -> Iterator[Callable[[str], Page]]:
 
 
 @pytest.fixture
-def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
+def watched(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a blank page whose clock stands still; keywords are those of ``browser.new_context``.
+
+    When the test ends, no error may have been logged, and no request made where ``requests`` is
+    False.
+    """
+    contexts, problems = [], []
+
+    def open_page(*, requests: bool, **settings: Any) -> Page:
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        stop_clock(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        if not requests:
+            page.on("request", lambda r: r.url.startswith("blob:") or problems.append(r.url[:200]))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def shown(watched: Callable[..., Page]) -> Callable[..., Page]:
     """Open a figure's HTML form on a page of its own, drawn and ready to be used.
 
     ``shown(figure, width=375, has_touch=True)``: further keywords are those of
     ``browser.new_context``. The page's ``model`` holds what the reader chose, and its clock stands
     still (``figure_clock``). When the test ends, no error may have been logged and no request made.
     """
-    contexts, problems = [], []
 
     def show(figure: Figure, *, width: int = 800, height: int = 900, **settings: Any) -> Page:
         viewport = {"width": width, "height": height}
-        context = browser.new_context(viewport=viewport, **settings)
-        contexts.append(context)
-        stop_clock(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
-        page.on("request", lambda r: r.url.startswith("blob:") or problems.append(r.url[:200]))
+        page = watched(requests=False, viewport=viewport, **settings)
         head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
         # The page keeps the model, so that a test sees what the reader's moves have set.
         made = "new PageModel(traits)"
@@ -73,7 +92,4 @@ def shown(browser: Browser) -> Iterator[Callable[..., Page]]:
         settle(page)
         return page
 
-    yield show
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return show

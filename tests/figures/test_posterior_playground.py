@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 import torch
 import traitlets
-from helpers.figure_clock import pass_frames, pass_time, rest, settle, stop_clock
+from helpers.figure_clock import pass_frames, pass_time, rest, settle
 from helpers.monte_carlo import assert_mean, assert_variance
 from torch.distributions import Normal
 
@@ -642,22 +642,16 @@ def test_reduced_motion_shows_results_and_no_movement(shown):
 
 
 @pytest.fixture
-def addressed(browser, tmp_path):
+def addressed(watched, tmp_path):
     """Open a file with figures at a fragment: ``addressed("#a?kl=2", figure, ...)``."""
-    contexts, problems = [], []
 
     def show(fragment, *figures):
         made = "new PageModel(traits)"
         kept = f"(window.models ??= []).at(window.models.push({made}) - 1)"
         page_html = "".join(figure.to_html() for figure in figures).replace(made, kept)
-        file = tmp_path / f"page-{len(contexts)}.html"
+        file = tmp_path / f"page-{len([*tmp_path.iterdir()])}.html"
         file.write_text(f"<!doctype html><meta charset=utf-8>{page_html}", encoding="utf-8")
-        context = browser.new_context()
-        contexts.append(context)
-        stop_clock(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page = watched(requests=True)
         page.goto(file.as_uri() + fragment)
         for number in range(len(figures)):
             page.locator(".bnn-figure").nth(number).and_(page.locator("[data-ready]")).wait_for()
@@ -665,10 +659,7 @@ def addressed(browser, tmp_path):
         settle(page)
         return page
 
-    yield show
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return show
 
 
 def quiet(**traits):
