@@ -46,7 +46,16 @@ from .posteriors import (
     linear_regression_posterior,
     relu_network_kernel,
 )
-from .prediction import ExactMoments, Moments, Prediction, elbo, exact_moments, exact_nll, predict
+from .prediction import (
+    ExactMoments,
+    Moments,
+    Posterior,
+    Prediction,
+    elbo,
+    exact_moments,
+    exact_nll,
+    predict,
+)
 from .randomness import seeded
 from .training import (
     BlundellWeights,
@@ -82,6 +91,7 @@ __all__ = [
     "Moments",
     "NetworkPosterior",
     "NonFiniteLossError",
+    "Posterior",
     "Prediction",
     "ReliabilityBins",
     "SlidersOverCode",

@@ -4,7 +4,7 @@ Explained in the chapters "Polynomial regression with 3-sigma bands" and "A Baye
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
 from bnn_tutorial.layers.network import NetworkPosterior
 from bnn_tutorial.layers.shared_moments import MomentsOfOneInput
 from bnn_tutorial.prediction.moments import Moments
+from bnn_tutorial.prediction.posterior import Posterior
 from bnn_tutorial.prediction.shared_trunk import split_at_first_draw
 from bnn_tutorial.randomness import generator_states, seeded
 
@@ -88,6 +89,14 @@ def _versions(tensors: list[Tensor]) -> list[object]:
     return [object() if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
+def _outputs_of_networks(
+    posterior: Posterior, rows: Tensor, num_samples: int, seed: int
+) -> Generator[tuple[int, Tensor], None, None]:
+    """Yield (draw, output) of networks that are the same for the same ``seed``."""
+    with seeded(seed, rows.device):
+        yield from enumerate(network(rows) for network in posterior.networks(num_samples))
+
+
 def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
     """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
     states = generator_states(rows.device)
@@ -122,9 +131,10 @@ def predict(
     ``x``, at a fraction of the work.
 
     Args:
-        model: any module; without Bayesian layers all draws are equal.
+        model: any module, or a :class:`Posterior`; a module that draws nothing gives S equal rows.
         x: inputs, shape (N, ...), moved to the model's device.
-        num_samples: S, the number of draws, 1 or more.
+        num_samples: S, the number of draws, 1 or more. Of a :class:`Posterior` with a finite number
+            of networks, such as an ensemble, each is taken once, and S is at most that number.
         transform: applied to the output of each draw, some rows at a time, before anything is
             averaged, such as ``torch.nn.Softmax(dim=-1)`` for class probabilities.
         memory_limit: bytes to use, about, beside the result; the data pass in portions that fit.
@@ -151,6 +161,8 @@ def predict(
         raise ValueError(f"x has shape {tuple(x.shape)}: expected at least one row of inputs")
     parameter = next(model.parameters(), x)
     x = x.to(parameter.device)
+    if isinstance(model, Posterior) and model.num_networks is not None:
+        num_samples = min(num_samples, model.num_networks)
     samples = x.new_empty(0)
     with (
         evaluation_mode(model),
@@ -166,15 +178,20 @@ def predict(
         before, after = split_at_first_draw(model)
         portions = x.split(_rows_at_once(model, x[:1], memory_limit))
         layers = bayesian_layers(model)
-        posterior = NetworkPosterior(model)
         weight_seed = int(torch.randint(2**62, ()))
         start = 0
         for rows in portions:
             stop = start + len(rows)
-            draws = posterior.draws(num_samples, weight_seed)
-            with drawing_with(layers, "shared_moments") as use, contextlib.closing(draws):
+            with drawing_with(layers, "shared_moments") as use, contextlib.ExitStack() as stack:
                 use(map(MomentsOfOneInput, layers))
-                for draw, output in _outputs(before, after, rows, draws):
+                if isinstance(model, Posterior):
+                    outputs = _outputs_of_networks(model, rows, num_samples, weight_seed)
+                    stack.enter_context(contextlib.closing(outputs))
+                else:
+                    draws = NetworkPosterior(model).draws(num_samples, weight_seed)
+                    stack.enter_context(contextlib.closing(draws))
+                    outputs = _outputs(before, after, rows, draws)
+                for draw, output in outputs:
                     output = output if transform is None else transform(output)
                     if output.shape[:1] != rows.shape[:1]:
                         raise ValueError(
