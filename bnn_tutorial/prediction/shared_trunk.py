@@ -20,8 +20,8 @@ class _LeafTracer(fx.Tracer):
 
 
 @contextlib.contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Take back the attributes that a trace gave to ``model``: proxies, and tensor constants."""
+def as_it_was(model: nn.Module) -> Iterator[None]:
+    """Take back what a trace does to the attributes of ``model``: proxies, constants, modes."""
     attributes = {module: dict(vars(module)) for module in model.modules()}
     try:
         yield
@@ -84,7 +84,7 @@ def split_at_first_draw(
     ):
         return untouched
     random_state = torch.random.get_rng_state()
-    with _as_it_was(model):
+    with as_it_was(model):
         try:
             graph = _LeafTracer().trace(model)
         except Exception:  # any Python code may stand in a forward, and fail in its way on a proxy

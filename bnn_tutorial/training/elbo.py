@@ -5,7 +5,7 @@ Explained in the chapter "KL and the ELBO".
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,15 @@ from bnn_tutorial.likelihoods import Likelihood
 
 # From (model, x, y, likelihood) to the expected NLL per datum, in nats.
 ExpectedNLL = Callable[[nn.Module, Tensor, Tensor, Any], Tensor]
+
+
+@runtime_checkable
+class HasExpectedNLL(Protocol):
+    """A model that is more than one network, and says itself what its NLL is."""
+
+    def expected_nll(self, x: Tensor, y: Tensor, likelihood: Likelihood) -> Tensor:
+        """Return the NLL per datum of a batch, a scalar in nats."""
+        ...
 
 
 def elbo_loss(nll: Tensor, kl: Tensor, *, num_data: int, kl_weight: float = 1.0) -> Tensor:
@@ -60,6 +69,9 @@ class NegativeElbo(nn.Module):
     The average over draws is the mean of their losses, an unbiased estimate of the expected NLL;
     the loss of the mean output would miss the posterior's width. The KL is computed in the
     parameters' own precision.
+
+    A model that brings a method ``expected_nll(x, y, likelihood)``, such as :class:`DeepEnsemble`,
+    says itself what the NLL of a draw is.
 
     Args:
         model: maps inputs to outputs, on its device.
@@ -119,4 +131,6 @@ class NegativeElbo(nn.Module):
         else:
             autocast = torch.autocast(x.device.type, dtype=self.mixed_precision)
         with self.posterior.draw() as kl, autocast:
+            if isinstance(self.model, HasExpectedNLL):
+                return self.model.expected_nll(x, y, self.likelihood), kl
             return self.likelihood(self.model(x), y), kl

@@ -60,13 +60,15 @@ def fit(
     the gradients are averaged, and the history is the same in all.
 
     Args:
-        model: maps a batch of inputs to outputs; stays on its device, to which batches move.
+        model: maps a batch of inputs to outputs; stays on its device, to which batches move. Of a
+            :class:`DeepEnsemble` all members are trained.
         data: inputs and targets as a TensorDataset of N rows.
         likelihood: a module that maps (output, target) to the mean NLL in nats and has
             ``metrics(samples, target)``; its parameters are trained along.
         epochs: passes over the data.
         batch_size: B, over all processes; None takes all N rows at once.
-        optimizer: over the model's and the likelihood's parameters; None means Adam.
+        optimizer: over the model's and the likelihood's parameters; None means Adam, and with
+            :class:`IVON` its state is a posterior.
         learning_rate: of that Adam; not used with your own ``optimizer``.
         scheduler: of your own ``optimizer``'s learning rate; it counts in steps, not in epochs.
         clip_norm: the largest norm of a step's gradient, which is scaled down to it; None is free.

@@ -3,6 +3,7 @@
 See the API reference; the chapter "KL and the ELBO" explains what is minimized.
 """
 
+import contextlib
 import math
 import statistics
 from collections.abc import Sequence
@@ -50,7 +51,8 @@ class Optimization:
     Args:
         objective: maps (x, y, kl_weight, nll_weight) to loss, NLL and KL, such as
             :class:`NegativeElbo`.
-        optimizer: over its parameters.
+        optimizer: over its parameters. One that brings a context ``sampled_parameters()``, such as
+            :class:`IVON`, has each gradient computed inside it.
         processes: among which each batch is split and each gradient averaged.
         scheduler: of the optimizer's learning rate, advanced after every step.
         clip_norm: the largest norm of a gradient; None leaves it free.
@@ -60,7 +62,7 @@ class Optimization:
     Raises:
         TypeError: ``scheduler`` is no LRScheduler, or one that waits for a metric.
         ValueError: ``scheduler`` is of another optimizer, ``clip_norm`` is not above 0, or
-            ``optimizer`` holds other parameters only.
+            ``optimizer`` holds other parameters only, or samples them in several processes.
     """
 
     def __init__(
@@ -86,6 +88,13 @@ class Optimization:
         theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if theirs.isdisjoint(map(id, objective.parameters())):
             raise ValueError("optimizer holds none of the model's parameters: expected some")
+        sampled_parameters = getattr(optimizer, "sampled_parameters", None)
+        if sampled_parameters is not None and processes.count > 1:
+            raise ValueError(
+                f"optimizer={type(optimizer).__name__} in {processes.count} processes, whose draws "
+                "would differ: expected one process"
+            )
+        self._sampled_parameters = sampled_parameters or contextlib.nullcontext
         self.objective = objective
         self.optimizer = optimizer
         self.processes = processes
@@ -129,8 +138,9 @@ class Optimization:
             mine, share = self.processes.part(rows)
             x, y = (tensor[mine.to(tensor.device)].to(self.device) for tensor in data.tensors)
             self.optimizer.zero_grad()
-            loss, nll, kl = self.parallel(x, y, kl_weight, share)
-            self.scaler.scale(loss).backward()
+            with self._sampled_parameters():
+                loss, nll, kl = self.parallel(x, y, kl_weight, share)
+                self.scaler.scale(loss).backward()
             # Moved to the CPU together, and while a GPU is still busy with the gradient.
             values = self.processes.mean(torch.stack([loss, nll, kl]).detach()).tolist()
             self._last = ((epoch - 1) * len(batches) + batch, epoch, values[1], values[2])

@@ -1,0 +1,72 @@
+"""A posterior that is a list of weight vectors, as a chain leaves it.
+
+Explained in the chapter "Other roads to a posterior".
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from bnn_tutorial.prediction.posterior import Posterior
+
+
+def weights_by_name(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
+    """Return views of a vector of all weights, shape (P,), under the names of the parameters."""
+    parameters = dict(network.named_parameters())
+    parts = weights.split([parameter.numel() for parameter in parameters.values()])
+    return {
+        name: part.view(parameter.shape)
+        for (name, parameter), part in zip(parameters.items(), parts, strict=True)
+    }
+
+
+def network_with_weights(network: nn.Module, weights: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return ``network`` as a function of its inputs alone, with all weights from one vector."""
+    return functools.partial(torch.func.functional_call, network, weights_by_name(network, weights))
+
+
+class WeightSamples(Posterior):
+    """The networks of one architecture with S vectors of weights, such as a chain's samples.
+
+    ``num_networks`` is S. Fewer are taken evenly spaced, so that every chain has its part where
+    the chains lie one after the other. The vectors are in the order of
+    ``torch.nn.utils.parameters_to_vector``.
+
+    Args:
+        network: the architecture, copied; its weights' values are not used.
+        samples: shape (S, P); of a :class:`Chains`, ``chains.samples.flatten(0, 1)``.
+
+    Raises:
+        ValueError: ``samples`` is empty or not of shape (S, P).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> samples = torch.tensor([[1.0, 0.0], [3.0, 0.0]])  # two slopes, no bias
+        >>> posterior = bt.WeightSamples(torch.nn.Linear(1, 1), samples)
+        >>> prediction = bt.predict(posterior, torch.ones(5, 1))
+        >>> prediction.samples.shape, prediction.mean[0].item()
+        (torch.Size([2, 5, 1]), 2.0)
+    """
+
+    def __init__(self, network: nn.Module, samples: Tensor):
+        super().__init__()
+        num_weights = sum(parameter.numel() for parameter in network.parameters())
+        if samples.ndim != 2 or samples.shape[1] != num_weights or len(samples) == 0:
+            raise ValueError(
+                f"samples has shape {tuple(samples.shape)}: expected (S, {num_weights}), "
+                "one row or more, each with all weights of the network"
+            )
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.samples: Tensor
+        self.register_buffer("samples", samples.detach().clone())
+        self.num_networks = len(samples)
+
+    def networks(self, num_samples: int) -> Iterator[Callable[[Tensor], Tensor]]:
+        """Yield ``num_samples`` of the networks, evenly spaced and each once."""
+        spacing = len(self.samples) / num_samples
+        for index in range(num_samples):
+            yield network_with_weights(self.network, self.samples[int((index + 0.5) * spacing)])
