@@ -1,7 +1,7 @@
 """Likelihoods: what a network's output says about the data, as a loss and as a predictive score.
 
-Explained in the chapters "Polynomial regression with 3-sigma bands" (Gaussian) and "A Bayesian CNN
-on MNIST" (categorical).
+Explained in the chapters "Polynomial regression with 3-sigma bands" (Gaussian), "A Bayesian CNN on
+MNIST" (categorical) and "Two kinds of uncertainty" (heteroscedastic Gaussian, Student's t).
 """
 
 import abc
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.evaluation.calibration import expected_calibration_error
 from bnn_tutorial.layers.softplus import inverse_softplus
 
@@ -51,15 +52,59 @@ class Likelihood(nn.Module, abc.ABC):
         """
 
 
-def _require_equal_shapes(output: Tensor, target: Tensor) -> None:
-    if output.shape != target.shape:
-        raise ValueError(
-            f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: "
-            "expected equal shapes, since broadcasting would pair the wrong values"
-        )
+class _RegressionLikelihood(Likelihood):
+    """What the regressions share: of each they need the log-density of a value and its centre."""
+
+    @abc.abstractmethod
+    def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the log-density of each value of ``target``, of the shape they broadcast to."""
+
+    def _center(self, output: Tensor) -> Tensor:
+        """Return what ``output`` says is the middle of the target, in the target's shape."""
+        return output
+
+    def _require_matching_shapes(self, output: Tensor, target: Tensor) -> None:
+        if output.shape != target.shape:
+            raise ValueError(
+                f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: "
+                "expected equal shapes, since broadcasting would pair the wrong values"
+            )
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean negative log-likelihood, in nats per datum.
+
+        Shapes (N, ...): the values of one datum are independent given the network, and their
+        log-densities add up.
+
+        Raises:
+            ValueError: the shapes of ``output`` and ``target`` don't match.
+        """
+        self._require_matching_shapes(output, target)
+        return -self._log_density(output, target).sum() / len(output)
+
+    def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
+        r"""Score the predictive distribution of ``samples`` (S, N, ...) on ``target``, N rows.
+
+        .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s), \qquad
+            \mathrm{rmse} = \sqrt{\tfrac1N \textstyle\sum_n (y_n - \bar f(x_n))^2}
+
+        where f is the mean, or the centre of Student's t.
+
+        Raises:
+            ValueError: the shapes of a draw and ``target`` don't match.
+        """
+        self._require_matching_shapes(samples[0], target)
+        of_values = self._log_density(samples, target)
+        of_data = of_values.reshape(*samples.shape[:2], -1).sum(dim=2)
+        log_density = torch.logsumexp(of_data, dim=0)
+        error = self._center(samples).mean(dim=0) - target
+        return {
+            "nll": (math.log(len(samples)) - log_density).mean().item(),
+            "rmse": error.square().mean().sqrt().item(),
+        }
 
 
-class GaussianLikelihood(Likelihood):
+class GaussianLikelihood(_RegressionLikelihood):
     r"""The likelihood :math:`y \mid x, w \sim \mathcal N(f_w(x), s^2)` with one noise level s.
 
     .. math:: -\log p(y \mid x, w) = \tfrac12 \log(2\pi s^2) + \frac{(y - f_w(x))^2}{2 s^2}
@@ -93,35 +138,133 @@ class GaussianLikelihood(Likelihood):
         variance = self.noise_std.square()
         return -0.5 * ((2 * math.pi * variance).log() + (target - output).square() / variance)
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean negative log-likelihood, in nats per datum.
 
-        Shapes (N, ...): the values of one datum are independent given the network, and their
-        log-densities add up.
+class HeteroscedasticGaussianLikelihood(_RegressionLikelihood):
+    r"""The likelihood :math:`y \mid x, w \sim \mathcal N(m_w(x), s_w(x)^2)`: noise that varies.
+
+    Of an output (N, 2K), the first K columns are the means m and the others the log variances z of
+    a target (N, K).
+
+    .. math:: -\log p(y \mid x, w) = \tfrac12 \big(\log 2\pi + v + (y - m)^2 e^{-v}\big), \qquad
+        v = \log s^2 = c + h \tanh\frac{z - c}{h}
+
+    With c the middle and h half the length of the interval between the log variances of the two
+    bounds, v stays in it whatever z is, and is close to z around the middle. So a z far out,
+    as of a network that extrapolates, neither overflows the loss nor divides it by 0.
+
+    Args:
+        min_std: the least noise that can be said, in the units of y.
+        max_std: the most.
+
+    Raises:
+        ValueError: ``min_std`` or ``max_std`` is not positive and finite, or they are not in order.
+
+    Source: Nix and Weigend (1994); in a Bayesian network, Kendall and Gal (2017).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> likelihood = bt.HeteroscedasticGaussianLikelihood()
+        >>> output = torch.tensor([[3.0, 0.0], [3.0, 60.0]])  # one mean, two log variances
+        >>> mean, std = likelihood.moments(output)
+        >>> print([f"{value:.1f}" for value in std.squeeze(1)])  # e^30 is bounded to max_std
+        ['1.0', '100.0']
+    """
+
+    def __init__(self, *, min_std: float = 0.01, max_std: float = 100.0):
+        super().__init__()
+        require_positive(min_std=min_std, max_std=max_std)
+        if min_std >= max_std:
+            raise ValueError(
+                f"min_std={min_std!r}, max_std={max_std!r}: expected min_std < max_std"
+            )
+        self.min_std, self.max_std = min_std, max_std
+
+    def _mean_and_log_variance(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = output.chunk(2, dim=-1)
+        middle = math.log(self.max_std) + math.log(self.min_std)
+        half = math.log(self.max_std) - math.log(self.min_std)
+        return mean, middle + half * torch.tanh((log_variance - middle) / half)
+
+    def moments(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the standard deviation of y, each (..., K), of an output (..., 2K).
+
+        The standard deviation is of the noise alone, bounded as in the loss.
 
         Raises:
-            ValueError: ``output`` and ``target`` differ in shape.
+            ValueError: ``output`` has an odd number of columns.
         """
-        _require_equal_shapes(output, target)
-        return -self._log_density(output, target).sum() / len(output)
+        if output.shape[-1] % 2:
+            raise ValueError(
+                f"output has shape {tuple(output.shape)}: expected (..., 2K), K means and then "
+                "K log variances"
+            )
+        mean, log_variance = self._mean_and_log_variance(output)
+        return mean, (0.5 * log_variance).exp()
 
-    def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
-        r"""Score the predictive distribution of ``samples`` (S, N, 1) on ``target`` (N, 1).
+    def _center(self, output: Tensor) -> Tensor:
+        return output.chunk(2, dim=-1)[0]
 
-        .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s), \qquad
-            \mathrm{rmse} = \sqrt{\tfrac1N \textstyle\sum_n (y_n - \bar f(x_n))^2}
+    def _require_matching_shapes(self, output: Tensor, target: Tensor) -> None:
+        if target.ndim == 0 or output.shape != (*target.shape[:-1], 2 * target.shape[-1]):
+            raise ValueError(
+                f"output has shape {tuple(output.shape)}, target {tuple(target.shape)}: expected "
+                "(N, 2K), K means and then K log variances, and (N, K)"
+            )
 
-        Raises:
-            ValueError: a draw and ``target`` differ in shape.
-        """
-        _require_equal_shapes(samples[0], target)
-        of_data = self._log_density(samples, target).reshape(*samples.shape[:2], -1).sum(dim=2)
-        log_density = torch.logsumexp(of_data, dim=0)
-        error = samples.mean(dim=0) - target
-        return {
-            "nll": (math.log(len(samples)) - log_density).mean().item(),
-            "rmse": error.square().mean().sqrt().item(),
-        }
+    def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
+        mean, log_variance = self._mean_and_log_variance(output)
+        scaled = (target - mean).square() * (-log_variance).exp()
+        return -0.5 * (math.log(2 * math.pi) + log_variance + scaled)
+
+
+class StudentTLikelihood(_RegressionLikelihood):
+    r"""The likelihood :math:`y = f_w(x) + s\,t` with t of Student's distribution.
+
+    .. math:: -\log p(y \mid x, w) = \log \frac{\Gamma(\nu/2)\, \sqrt{\nu\pi}\, s}
+        {\Gamma((\nu + 1)/2)} + \frac{\nu + 1}{2} \log\Big(1 + \frac{(y - f_w(x))^2}{\nu s^2}\Big)
+
+    Outliers weigh less: a residual far beyond s pulls on the network less the larger it is, where a
+    Gaussian's pull grows with it. The noise's standard deviation is s √(ν / (ν - 2)), finite for
+    ν above 2 only.
+
+    Args:
+        scale: s, in the units of y; the starting value where learnt.
+        degrees_of_freedom: ν, fixed: the smaller, the heavier the tails.
+        learn: whether s is a parameter, s = softplus(scale_rho), for the optimizer to move.
+
+    Raises:
+        ValueError: ``scale`` or ``degrees_of_freedom`` is not positive and finite.
+
+    Source: Lange, Little and Taylor (1989).
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> outlier, zero = torch.tensor([[10.0]]), torch.zeros(1, 1)
+        >>> for likelihood in (bt.StudentTLikelihood(), bt.GaussianLikelihood()):
+        ...     print(f"{likelihood(zero, outlier).item():.1f}")
+        9.1
+        50.9
+    """
+
+    def __init__(self, scale: float = 1.0, degrees_of_freedom: float = 4.0, *, learn: bool = True):
+        super().__init__()
+        require_positive(scale=scale, degrees_of_freedom=degrees_of_freedom)
+        self.degrees_of_freedom = degrees_of_freedom
+        self.scale_rho = nn.Parameter(torch.tensor(inverse_softplus(scale)), requires_grad=learn)
+
+    @property
+    def scale(self) -> Tensor:
+        """The scale s, a scalar; the standard deviation is larger."""
+        return F.softplus(self.scale_rho)
+
+    def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
+        freedom, scale = self.degrees_of_freedom, self.scale
+        log_constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+        log_constant = log_constant - 0.5 * math.log(freedom * math.pi) - scale.log()
+        squared = ((target - output) / scale).square() / freedom
+        return log_constant - (freedom + 1) / 2 * squared.log1p()
 
 
 class CategoricalLikelihood(Likelihood):

@@ -8,14 +8,24 @@ from bnn_tutorial.evaluation.calibration import (
 )
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
+from bnn_tutorial.evaluation.variance import (
+    VarianceDecomposition,
+    decompose_covariance,
+    decompose_variance,
+    normalized_softplus,
+)
 
 __all__ = [
     "BandAudit",
     "EntropyDecomposition",
     "ReliabilityBins",
+    "VarianceDecomposition",
     "audit_band",
     "auroc",
+    "decompose_covariance",
     "decompose_entropy",
+    "decompose_variance",
     "expected_calibration_error",
+    "normalized_softplus",
     "reliability_bins",
 ]
