@@ -28,6 +28,17 @@ def require_not_negative(**settings: float) -> None:
             raise ValueError(f"{name}={value!r}: expected a finite number, 0 or more")
 
 
+def require_integers(**numbers: int) -> None:
+    """Check that numbers are integers.
+
+    Raises:
+        TypeError: one is not, or is a bool.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"{name}={number!r}: expected an integer")
+
+
 def require_counts(**counts: int) -> None:
     """Check that numbers are 1 or more.
 

@@ -2,7 +2,12 @@ import math
 
 import pytest
 
-from bnn_tutorial.argument_checks import require_counts, require_not_negative, require_positive
+from bnn_tutorial.argument_checks import (
+    require_counts,
+    require_integers,
+    require_not_negative,
+    require_positive,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,3 +24,10 @@ def test_a_wrong_number_is_named_as_the_caller_wrote_it(check, good, bad):
     for value in bad:
         with pytest.raises(ValueError, match=f"^width={value}: expected"):
             check(depth=good[0], width=value)
+
+
+@pytest.mark.parametrize("value", [1.0, True, "1", None])
+def test_what_is_no_integer_is_named_as_the_caller_wrote_it(value):
+    require_integers(depth=0, width=-1)
+    with pytest.raises(TypeError, match=f"^width={value!r}: expected an integer"):
+        require_integers(depth=0, width=value)

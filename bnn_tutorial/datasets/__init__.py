@@ -1,8 +1,18 @@
-"""The data sets of the core chapters, and those of the larger networks."""
+"""The data sets of the chapters, and those of the larger networks."""
 
 from bnn_tutorial.datasets.cifar10 import load_cifar10
 from bnn_tutorial.datasets.fashion_mnist import load_fashion_mnist
+from bnn_tutorial.datasets.letters import load_letters
 from bnn_tutorial.datasets.mnist import load_mnist
 from bnn_tutorial.datasets.polynomial import polynomial, polynomial_data
+from bnn_tutorial.datasets.two_moons import two_moons
 
-__all__ = ["load_cifar10", "load_fashion_mnist", "load_mnist", "polynomial", "polynomial_data"]
+__all__ = [
+    "load_cifar10",
+    "load_fashion_mnist",
+    "load_letters",
+    "load_mnist",
+    "polynomial",
+    "polynomial_data",
+    "two_moons",
+]

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from bnn_tutorial.argument_checks import require_counts, require_not_negative
+from bnn_tutorial.argument_checks import require_counts, require_integers, require_not_negative
 
 NOISES = ("uniform", "gaussian", "none")
 SPACINGS = ("even", "random")
@@ -69,8 +69,7 @@ def polynomial_data(
         >>> x.flatten().tolist(), y.flatten().tolist()
         ([-2.0, -1.0, 0.0, 1.0, 2.0], [-12.0, 9.0, 0.0, -9.0, 12.0])
     """
-    if not isinstance(num_points, int) or isinstance(num_points, bool):
-        raise TypeError(f"num_points={num_points!r}: expected an integer")
+    require_integers(num_points=num_points)
     require_counts(num_points=num_points)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"low={low}, high={high}: expected two finite numbers with low < high")

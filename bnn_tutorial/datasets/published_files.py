@@ -12,6 +12,8 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from bnn_tutorial.datasets.idx_files import read_idx_file
+
 
 @dataclass(frozen=True)
 class PublishedFiles:
@@ -87,10 +89,7 @@ class PublishedFiles:
         split = "train" if train else "t10k"
         images = self.check(folder / f"{split}-images-idx3-ubyte")
         labels = self.check(folder / f"{split}-labels-idx1-ubyte")
-        # After the checks, so that a missing file is named without waiting for torchvision.
-        from torchvision.datasets.mnist import read_image_file, read_label_file
-
-        return read_image_file(str(images)), read_label_file(str(labels))
+        return read_idx_file(images), read_idx_file(labels)
 
 
 def require_bools(**arguments: bool) -> None:
@@ -101,11 +100,14 @@ def require_bools(**arguments: bool) -> None:
 
 
 def as_dataset(
-    images: Tensor, labels: Tensor, train: bool, title: str, origin: str
+    images: Tensor, labels: Tensor, train: bool | None, title: str, origin: str
 ) -> TensorDataset:
     r"""Return uint8 images (N, C, H, W) and labels as a data set, and print a line that says which.
 
     .. math:: \text{image} = \text{pixel} / 255 \in [0, 1]
+
+    ``train`` is None for a set that is not split.
     """
-    print(f"{title}: {len(images):,} {'training' if train else 'test'} images of {origin}")
+    kind = {True: "training images", False: "test images", None: "images"}[train]
+    print(f"{title}: {len(images):,} {kind} of {origin}")
     return TensorDataset(images.float() / 255, labels.long())
