@@ -8,15 +8,12 @@ has built the figures.
 """
 
 import sys
-from pathlib import Path
 
 from chromium import launch
 from playwright.sync_api import sync_playwright
 
 from bnn_tutorial import figures
-from bnn_tutorial.figures.figure import Figure
-
-STILLS = Path(figures.__file__).parent / "stills"
+from bnn_tutorial.figures.figure import STILLS, Figure
 
 TO_STILL = """(figure) => {
   const still = figure.cloneNode(true);
@@ -45,7 +42,9 @@ TO_STILL = """(figure) => {
 
 def main(names: list[str]) -> None:
     classes: dict[str, type[Figure]] = {
-        cls.name: cls for cls in (getattr(figures, name) for name in figures.__all__)
+        cls.name: cls
+        for cls in (getattr(figures, name) for name in figures.__all__)
+        if cls.still is Figure.still  # others write their own
     }
     with sync_playwright() as playwright:
         browser = launch(playwright)

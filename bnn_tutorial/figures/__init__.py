@@ -3,7 +3,19 @@
 from bnn_tutorial.figures.bayes_by_counting import BayesByCounting
 from bnn_tutorial.figures.draw_digit import DrawDigit
 from bnn_tutorial.figures.gradient_noise import GradientNoise
+from bnn_tutorial.figures.posterior_gallery import PosteriorGallery
 from bnn_tutorial.figures.posterior_playground import PosteriorPlayground
+from bnn_tutorial.figures.question import Question
 from bnn_tutorial.figures.two_gaussians import TwoGaussians
+from bnn_tutorial.figures.two_kinds import TwoKinds
 
-__all__ = ["BayesByCounting", "DrawDigit", "GradientNoise", "PosteriorPlayground", "TwoGaussians"]
+__all__ = [
+    "BayesByCounting",
+    "DrawDigit",
+    "GradientNoise",
+    "PosteriorGallery",
+    "PosteriorPlayground",
+    "Question",
+    "TwoGaussians",
+    "TwoKinds",
+]

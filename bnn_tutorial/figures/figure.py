@@ -18,6 +18,7 @@ import traitlets
 
 FIGURES = Path(__file__).parent
 BUNDLES = FIGURES / "bundles"
+STILLS = FIGURES / "stills"
 STYLES = FIGURES / "styles"
 
 # A page may show a figure twice, and each finds its own place by number, equal in every build.
@@ -82,20 +83,26 @@ class Figure(anywidget.AnyWidget):
         names = [name for name in self.traits(sync=True) if name not in shared and name[0] != "_"]
         return {name: getattr(self, name) for name in names}
 
+    def still(self) -> str:
+        """Return as HTML what stands in for the figure where no script runs, without controls.
+
+        It is how the figure looks at its default settings. One that is all words may write it from
+        the settings that it has.
+        """
+        return (STILLS / f"{self.name}.html").read_text(encoding="utf-8")
+
     def to_html(self) -> str:
         """Return the figure as HTML that asks nobody for anything: module, style and traits inside.
 
-        Until its script has run, and where scripts are off, the figure's still stands there: how it
-        looks at its default settings, without controls.
+        Until its script has run, and where scripts are off, its :meth:`still` stands there.
         """
         identity = f"bnn-figure-{next(_number)}"
         source = {"module": self._esm, "traits": self._page_traits()}
         # In the text of a script "<" could end the script; JSON can write it otherwise.
         text = json.dumps(source, ensure_ascii=False).replace("<", "\\u003c")
-        still = (FIGURES / "stills" / f"{self.name}.html").read_text(encoding="utf-8")
         return (
             f"<style>{self._css}</style>"
-            f'<div class="bnn-figure {self.name}" id="{identity}">{still}{_NO_SCRIPT}</div>'
+            f'<div class="bnn-figure {self.name}" id="{identity}">{self.still()}{_NO_SCRIPT}</div>'
             f'<script type="application/json" id="{identity}-source">{text}</script>'
             f"<script>{_START % {'id': identity}}</script>"
         )

@@ -128,8 +128,10 @@ def test_tab_reaches_every_control_and_shows_where_it_is(cls, shown):
     expected = page.eval_on_selector_all(
         CONTROLS,
         """(all) => all.flatMap((node, i) => {
-          // The arrow keys lead from one radio button to the others.
-          if (node.type === "radio" && !node.checked) return [];
+          // The arrow keys lead to the others from the radio button that is marked, or the first.
+          const group = all.filter(({type, name}) => type === "radio" && name === node.name);
+          const entry = group.find(({checked}) => checked) ?? group[0];
+          if (node.type === "radio" && node !== entry) return [];
           return node.checkVisibility() && node.tabIndex >= 0 ? [i] : [];
         })""",
     )
