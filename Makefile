@@ -7,7 +7,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
 
-.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands requirements clean help browser
+.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
@@ -65,6 +65,9 @@ benchmark-commands: .venv/installed browser node_modules/installed ## Measure ma
 benchmark-figures: book browser ## Measure the figures in Chromium, for the book's page
 	OMP_NUM_THREADS=1 PYTHONPATH=scripts $(BIN)/python benchmarks/browser.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/browser.py --table
+
+benchmark-posteriors: .venv/installed ## Measure every road to a posterior, for the chapter's comparison
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/posteriors.py
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv

@@ -7,12 +7,20 @@ from bnn_tutorial.derivations import (
     bayes,
     kl_and_elbo,
     mnist,
+    other_roads,
     polynomial_regression,
     reparameterization,
 )
 from bnn_tutorial.derivations.identity import CheckTable, Identity, IdentityError
 
-CHAPTERS = (bayes, kl_and_elbo, reparameterization, polynomial_regression, mnist)
+CHAPTERS = (
+    bayes,
+    kl_and_elbo,
+    reparameterization,
+    polynomial_regression,
+    mnist,
+    other_roads,
+)
 IDENTITIES = {identity.label: identity for chapter in CHAPTERS for identity in chapter.IDENTITIES}
 
 __all__ = ["IDENTITIES", "CheckTable", "Identity", "IdentityError", "check"]
