@@ -2,15 +2,26 @@
 
 from . import derivations, figures
 from .chapters import SlidersOverCode, glue, plotting
-from .datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
+from .datasets import (
+    load_cifar10,
+    load_fashion_mnist,
+    load_letters,
+    load_mnist,
+    polynomial_data,
+    two_moons,
+)
 from .evaluation import (
     BandAudit,
     EntropyDecomposition,
     ReliabilityBins,
+    VarianceDecomposition,
     audit_band,
     auroc,
+    decompose_covariance,
     decompose_entropy,
+    decompose_variance,
     expected_calibration_error,
+    normalized_softplus,
     reliability_bins,
 )
 from .layers import (
@@ -29,7 +40,13 @@ from .layers import (
     scale_mixture,
     to_bayesian,
 )
-from .likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
+from .likelihoods import (
+    CategoricalLikelihood,
+    GaussianLikelihood,
+    HeteroscedasticGaussianLikelihood,
+    Likelihood,
+    StudentTLikelihood,
+)
 from .model_files import load_model, save_model
 from .models import (
     ImageClassifier,
@@ -41,10 +58,24 @@ from .models import (
     three_conv_three_fc,
 )
 from .posteriors import (
+    IVON,
+    Chains,
+    DeepEnsemble,
+    LaplacePosterior,
     LinearRegressionPosterior,
+    SWAGPosterior,
+    WeightSamples,
+    effective_sample_size,
     gaussian_process_posterior,
+    hmc,
+    laplace,
     linear_regression_posterior,
+    log_posterior,
+    mc_dropout,
+    r_hat,
     relu_network_kernel,
+    sgld,
+    swag,
 )
 from .prediction import (
     ExactMoments,
@@ -71,6 +102,7 @@ from .training import (
 __version__: str
 
 __all__ = [
+    "IVON",
     "BandAudit",
     "BayesianConv1d",
     "BayesianConv2d",
@@ -79,13 +111,17 @@ __all__ = [
     "BayesianLinear",
     "BlundellWeights",
     "CategoricalLikelihood",
+    "Chains",
+    "DeepEnsemble",
     "EmpiricalPrior",
     "EntropyDecomposition",
     "ExactMoments",
     "GaussianLikelihood",
+    "HeteroscedasticGaussianLikelihood",
     "History",
     "ImageClassifier",
     "KLWarmup",
+    "LaplacePosterior",
     "Likelihood",
     "LinearRegressionPosterior",
     "Moments",
@@ -94,14 +130,21 @@ __all__ = [
     "Posterior",
     "Prediction",
     "ReliabilityBins",
+    "SWAGPosterior",
     "SlidersOverCode",
+    "StudentTLikelihood",
+    "VarianceDecomposition",
+    "WeightSamples",
     "alexnet",
     "audit_band",
     "auroc",
     "bayesian_layers",
+    "decompose_covariance",
     "decompose_entropy",
+    "decompose_variance",
     "derivations",
     "deterministic_parameters",
+    "effective_sample_size",
     "elbo",
     "elbo_loss",
     "evaluate",
@@ -112,20 +155,27 @@ __all__ = [
     "fit",
     "gaussian_process_posterior",
     "glue",
+    "hmc",
     "inverse_softplus",
     "kl_divergence",
+    "laplace",
     "lenet5",
     "linear_regression_posterior",
     "load_cifar10",
     "load_fashion_mnist",
+    "load_letters",
     "load_mnist",
     "load_model",
+    "log_posterior",
+    "mc_dropout",
     "mnist_network",
+    "normalized_softplus",
     "plotting",
     "polynomial_data",
     "posterior_mean",
     "predict",
     "process_group",
+    "r_hat",
     "regression_network",
     "reliability_bins",
     "relu_network_kernel",
@@ -133,6 +183,9 @@ __all__ = [
     "save_model",
     "scale_mixture",
     "seeded",
+    "sgld",
+    "swag",
     "three_conv_three_fc",
     "to_bayesian",
+    "two_moons",
 ]
