@@ -129,7 +129,8 @@ def _read_pictures(folder: Path, num_per_letter: int | None) -> tuple[Tensor, Te
 def _read_picture(file: Path) -> np.ndarray:
     """Return the pixels of a PNG file, uint8 (28, 28); raise a ValueError that says what is wrong.
 
-    Pillow reports damage as an OSError, a SyntaxError or a ValueError, by the part that is damaged.
+    Pillow reports damage as an OSError, a SyntaxError or a ValueError, by the part that is damaged,
+    and a size that no memory holds as a DecompressionBombError.
     """
     from PIL import Image
 
@@ -140,7 +141,7 @@ def _read_picture(file: Path) -> np.ndarray:
                 found = f"{width} x {height} pixels, mode {picture.mode}"
                 raise ValueError(f"expected 28 x 28 pixels in 8-bit grey, found {found}")
             return np.array(picture)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError("not a PNG file, or damaged") from error
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 import warnings
+import zlib
 
 import matplotlib
 import numpy as np
@@ -177,6 +178,10 @@ def pictures(tmp_path):
     return folder
 
 
+HEAD = b"IHDR" + struct.pack(">2I5B", 30_000, 30_000, 8, 0, 0, 0, 0)
+PICTURE = png(pixels_of(0, 0))
+HUGE = PICTURE[:12] + HEAD + struct.pack(">I", zlib.crc32(HEAD)) + PICTURE[33:]
+
 DAMAGED = {
     "truncated.png": png(pixels_of(0, 0))[:400],
     "head.png": png(pixels_of(0, 0))[:20],
@@ -185,6 +190,8 @@ DAMAGED = {
     "length.png": png(pixels_of(0, 0))[:36] + b"\0" + png(pixels_of(0, 0))[37:],
     "empty.png": b"",
     "text.png": b"no picture",
+    # Its head says, with a checksum that is right, that it has 30,000 x 30,000 pixels.
+    "huge.png": HUGE,
 }
 
 
