@@ -2,16 +2,9 @@
 // data come in. Shown in the chapter "Two kinds of uncertainty".
 
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
+import { placeText } from "./shared/place_mark.js";
 import * as mathematics from "./two_kinds/regression.js";
-import {
-  BandPlot,
-  countText,
-  GRID,
-  legend,
-  OverCounts,
-  OverInputs,
-  placeText,
-} from "./two_kinds/views.js";
+import { BandPlot, countText, GRID, legend, OverCounts, OverInputs } from "./two_kinds/views.js";
 
 export { PageModel } from "./shared/page_model.js";
 export { mathematics };

@@ -1,11 +1,11 @@
 // The functions of the figure PosteriorGallery: the data, the exact posterior's band, a method's
 // band and functions, and the place at which both bands are compared.
 
-import { numberText } from "../shared/controls.js";
-import { areaPath, linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
+import { PlaceMark, placePath } from "../shared/place_mark.js";
+import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
 import { output } from "./network.js";
 import { Points } from "./points.js";
-import { clamp, GRID, X_DOMAIN } from "./settings.js";
+import { GRID, X_DOMAIN } from "./settings.js";
 
 /**
  * @import { Controls } from "../shared/controls.js"
@@ -57,8 +57,11 @@ export class FunctionPlot {
       get: () => model.get("points"),
       set: (points) => controls.set({ points }),
     });
-    this.handle = this.#makeHandle(controls);
-    this.plot.layer("places", { clipped: false }).append(this.handle);
+    this.mark = new PlaceMark(this.plot, {
+      label: "Place x at which the bands are compared",
+      from: () => model.get("place"),
+      move: (place) => controls.set({ place }),
+    });
   }
 
   /**
@@ -71,27 +74,6 @@ export class FunctionPlot {
   show(exact, own, draws) {
     this.#content = { exact, own, draws: draws.slice(-MOST_FUNCTIONS) };
     this.#draw();
-  }
-
-  /** @param {Controls<Traits>} controls */
-  #makeHandle(controls) {
-    const node = svg(
-      "g",
-      {
-        role: "slider",
-        "data-trait": "place",
-        "aria-label": "Place x at which the bands are compared",
-        "aria-valuemin": X_DOMAIN[0],
-        "aria-valuemax": X_DOMAIN[1],
-      },
-      svg("circle", { r: 15, class: "reach" }),
-      svg("path", { d: "M-8,0L0,-8L8,0L0,8Z", class: "knob" }),
-    );
-    return movable(node, this.plot, {
-      from: () => this.model.get("place"),
-      move: (x) => controls.set({ place: Number(clamp(x, X_DOMAIN).toFixed(2)) }),
-      step: 0.1,
-    });
   }
 
   #draw() {
@@ -107,14 +89,8 @@ export class FunctionPlot {
     setAttributes(paths.edges, { d: edges });
     setAttributes(paths.mean, { d: own && linePath(plot, GRID, own.mean.slice(0, GRID.length)) });
     const place = this.model.get("place");
-    const [top, bottom] = [plot.y.range[1], plot.y.range[0]];
-    const x = plot.x(place).toFixed(1);
-    setAttributes(paths.place, { d: `M${x},${top}V${bottom}` });
-    setAttributes(this.handle, {
-      transform: `translate(${x} ${bottom})`,
-      "aria-valuenow": place,
-      "aria-valuetext": `x = ${numberText(place)}`,
-    });
+    setAttributes(paths.place, { d: placePath(plot, place) });
+    this.mark.show(place);
     this.points.draw();
   }
 }

@@ -1,18 +1,15 @@
 // The data of the figure PosteriorGallery in the reader's hand: moved by mouse, finger or arrow keys.
 
-import { setAttributes, svg, tickText } from "../shared/plot.js";
-import { clamp, MOST_POINTS, X_DOMAIN, Y_DOMAIN } from "./settings.js";
+import { clamp, setAttributes, svg } from "../shared/plot.js";
+import { ARROWS, emptiestPlace, NEIGHBOURS, pointAttributes } from "../shared/points.js";
+import { MOST_POINTS, X_DOMAIN, Y_DOMAIN } from "./settings.js";
 
 /**
  * @import { Plot } from "../shared/plot.js"
- * @import { Point } from "./settings.js"
+ * @import { Point } from "../shared/points.js"
  */
 
 const STEP = 0.1; // of an arrow key
-/** @type {Record<string, Point>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
-/** @type {Record<string, number>} */
-const NEIGHBOURS = { PageDown: 1, PageUp: -1 };
 
 /**
  * @param {number} x
@@ -52,13 +49,10 @@ export class Points {
     });
     for (let i = this.#nodes.length; i < points.length; i++) this.#nodes.push(this.#makeNode(i));
     this.#current = clamp(this.#current, [0, points.length - 1]);
-    points.forEach(([x, y], i) =>
+    points.forEach((point, i) =>
       setAttributes(this.#nodes[i], {
-        transform: `translate(${this.#plot.x(x).toFixed(1)} ${this.#plot.y(y).toFixed(1)})`,
+        ...pointAttributes(this.#plot, point, i, points.length),
         tabindex: i === this.#current ? 0 : -1,
-        "aria-label": `Data point ${i + 1} of ${points.length}`,
-        "aria-valuenow": y,
-        "aria-valuetext": `x ${tickText(x, 0.01)}, y ${tickText(y, 0.01)}`,
       }),
     );
   }
@@ -67,11 +61,7 @@ export class Points {
   add() {
     const points = this.#get();
     if (points.length >= MOST_POINTS) return;
-    const taken = [X_DOMAIN[0], ...points.map(([x]) => x), X_DOMAIN[1]].sort((a, b) => a - b);
-    let widest = 0;
-    for (let i = 1; i + 1 < taken.length; i++)
-      if (taken[i + 1] - taken[i] > taken[widest + 1] - taken[widest]) widest = i;
-    this.#set([...points, pointAt((taken[widest] + taken[widest + 1]) / 2, 0)]);
+    this.#set([...points, pointAt(emptiestPlace(points, X_DOMAIN), 0)]);
     this.#nodes.at(-1)?.focus();
   }
 

@@ -4,13 +4,13 @@
 /**
  * @import { Model } from "../shared/page_model.js"
  * @import { Interval } from "../shared/plot.js"
+ * @import { Point } from "../shared/points.js"
  * @import { Problem } from "./network.js"
  */
 
 /**
  * @typedef {"map" | "mean field" | "full covariance" | "laplace" | "ensemble" | "swag" | "dropout"
  *   | "hmc" | "langevin"} Method
- * @typedef {[x: number, y: number]} Point
  * @typedef {{ method: Method, points: Point[], prior_std: number, noise_std: number,
  *   place: number, members: number, learning_rate: number, dropout_rate: number,
  *   step_size: number, leapfrog_steps: number, seed: number, running: boolean, draws: number,
@@ -41,14 +41,6 @@ export const MOST_POINTS = 12;
 /** Where functions are drawn and their bands compared. */
 export const GRID = Float64Array.from({ length: 81 }, (_, i) =>
   X_DOMAIN[0] + ((X_DOMAIN[1] - X_DOMAIN[0]) * i) / 80);
-
-/**
- * Return the number within the interval that is nearest to `value`.
- *
- * @param {number} value
- * @param {Interval} interval
- */
-export const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
 /**
  * Return the problem as the traits have it.

@@ -2,8 +2,8 @@
 // #KEY?kl_weight=0.1&prior_std=2 holds the traits that differ from the figure's own, and no others.
 
 import { button, html } from "../shared/controls.js";
+import { clamp } from "../shared/plot.js";
 import {
-  clamp,
   MOST_POINTS,
   NUMBERS,
   pointAt,
@@ -19,7 +19,8 @@ import { ESTIMATORS } from "./training.js";
 /**
  * @import { Controls } from "../shared/controls.js"
  * @import { Model } from "../shared/page_model.js"
- * @import { Point, State, Traits } from "./limits.js"
+ * @import { Point } from "../shared/points.js"
+ * @import { State, Traits } from "./limits.js"
  */
 
 /**

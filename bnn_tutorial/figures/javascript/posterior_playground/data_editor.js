@@ -2,23 +2,17 @@
 // finger or keys. The data are the traits `points` and `gap`.
 
 import { button, html } from "../shared/controls.js";
-import { setAttributes, svg, tickText } from "../shared/plot.js";
+import { clamp, setAttributes, svg } from "../shared/plot.js";
+import { ARROWS, emptiestPlace, NEIGHBOURS, pointAttributes } from "../shared/points.js";
 import { GapEditor } from "./gap.js";
-import {
-  clamp,
-  MOST_POINTS,
-  outsideGap,
-  pointAt,
-  SMALLEST_GAP,
-  X_DOMAIN,
-  Y_DOMAIN,
-} from "./limits.js";
+import { MOST_POINTS, outsideGap, pointAt, SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
 /**
  * @import { Controls } from "../shared/controls.js"
  * @import { Model } from "../shared/page_model.js"
  * @import { Plot } from "../shared/plot.js"
- * @import { Gap, Point, Traits } from "./limits.js"
+ * @import { Point } from "../shared/points.js"
+ * @import { Gap, Traits } from "./limits.js"
  */
 
 /**
@@ -48,11 +42,7 @@ const TOOLS = [
     hint: "Drag across the plot: the points between don't train. Move the gap by its edges.",
   },
 ];
-/** @type {Record<string, number>} */
-const NEIGHBOURS = { PageDown: 1, PageUp: -1 };
 const STEP = { x: 0.05, y: 0.5 };
-/** @type {Record<string, Point>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 /** @type {Record<string, number>} */
 const REACH = { mouse: 12, touch: 20, pen: 14 }; // of a pointer, in pixels
 const TAP = 8; // pixels that a tap may move
@@ -131,15 +121,13 @@ export class DataEditor {
     this.#current = clamp(this.#current, [0, Math.max(points.length - 1, 0)]);
     const used = new Set(outsideGap(points, gap));
     points.forEach((point, i) => {
-      const [x, y] = point;
       const isUsed = used.has(point);
-      const place = `x ${tickText(x, 0.01)}, y ${tickText(y, 0.01)}`;
+      const attributes = pointAttributes(this.#plot, point, i, points.length);
+      const place = attributes["aria-valuetext"];
       setAttributes(this.#nodes[i], {
-        transform: `translate(${this.#plot.x(x).toFixed(1)} ${this.#plot.y(y).toFixed(1)})`,
+        ...attributes,
         class: isUsed ? "handle point" : "handle point unused",
         tabindex: i === this.#current ? 0 : -1,
-        "aria-label": `Data point ${i + 1} of ${points.length}`,
-        "aria-valuenow": y,
         "aria-valuetext": isUsed ? place : `${place}, in the gap`,
       });
     });
@@ -216,11 +204,7 @@ export class DataEditor {
 
   /** Add a point where the widest stretch of x has none, and take the focus there. */
   #addSomewhere() {
-    const taken = [X_DOMAIN[0], ...this.#points.map(([x]) => x), X_DOMAIN[1]].sort((a, b) => a - b);
-    let widest = 0;
-    for (let i = 1; i + 1 < taken.length; i++)
-      if (taken[i + 1] - taken[i] > taken[widest + 1] - taken[widest]) widest = i;
-    this.#add(pointAt((taken[widest] + taken[widest + 1]) / 2, 0));
+    this.#add(pointAt(emptiestPlace(this.#points, X_DOMAIN), 0));
     this.#nodes.at(-1)?.focus();
   }
 

@@ -1,7 +1,7 @@
 // The playground's gap: a shaded stretch of x whose edges can be dragged or moved by keys.
 
-import { movable, setAttributes, svg, tickText } from "../shared/plot.js";
-import { clamp, SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
+import { clamp, movable, setAttributes, svg, tickText } from "../shared/plot.js";
+import { SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
 /**
  * @import { Interval, Plot } from "../shared/plot.js"

@@ -1,14 +1,16 @@
 // What the playground's settings are and may be: one place for its sliders, its plot, and addresses
 // that a stranger may have written. posterior_playground.py has the same bounds; a test compares.
 
+import { clamp } from "../shared/plot.js";
+
 /**
  * @import { Model } from "../shared/page_model.js"
  * @import { Interval } from "../shared/plot.js"
+ * @import { Point } from "../shared/points.js"
  * @import { Estimator } from "./training.js"
  */
 
 /**
- * @typedef {[x: number, y: number]} Point
  * @typedef {[] | [low: number, high: number]} Gap
  * @typedef {{ prior_std: number, kl_weight: number, noise_std: number,
  *   hidden_units: number }} Numbers
@@ -72,14 +74,6 @@ export const stateOf = (model) =>
 
 export const MOST_POINTS = 300;
 export const SMALLEST_GAP = 0.1;
-
-/**
- * Return the number within the interval that is nearest to `value`.
- *
- * @param {number} value
- * @param {Interval} interval
- */
-export const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
 /**
  * Return the point on the axes nearest to (x, y), to two decimals.

@@ -69,6 +69,14 @@ export function tickText(value, step) {
 const coordinate = (value) => value.toFixed(1);
 
 /**
+ * Return the number within the interval that is nearest to `value`.
+ *
+ * @param {number} value
+ * @param {Interval} interval
+ */
+export const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
+
+/**
  * Return the path through the points (x[i], y[i]) in the plot's coordinates.
  *
  * @param {Plot} plot

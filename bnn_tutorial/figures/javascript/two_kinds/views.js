@@ -1,8 +1,9 @@
 // What the figure TwoKinds draws: the band with its two parts, and their standard deviations over x
 // and over the number of data.
 
-import { html, numberText } from "../shared/controls.js";
-import { areaPath, linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
+import { html } from "../shared/controls.js";
+import { PlaceMark, placePath, placeText } from "../shared/place_mark.js";
+import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
 import { COUNTS, FEWEST, MOST, SIGMAS, X_DOMAIN } from "./regression.js";
 
 /**
@@ -36,9 +37,6 @@ const MANY = 300; // data, from which on they are drawn smaller
 
 /** @param {number} count */
 export const countText = (count) => count.toLocaleString("en");
-
-/** @param {number} x */
-export const placeText = (x) => `x = ${numberText(x)}`;
 
 /** @type {[name: string, sample: string, words: string][]} */
 const LEGEND = [
@@ -93,14 +91,6 @@ function stretchPath(plot, [low, high]) {
   return high > low ? `M${left},${top}H${right}V${bottom}H${left}Z` : null;
 }
 
-/**
- * Return the path of a line down the plot's whole height.
- *
- * @param {Plot} plot
- * @param {number} x
- */
-const placePath = (plot, x) => `M${plot.x(x).toFixed(1)},${plot.y.range[1]}V${plot.y.range[0]}`;
-
 /** Data, mean and curve in the band, of which the epistemic part lies inside. */
 export class BandPlot {
   /** @type {Content | null} */
@@ -127,25 +117,11 @@ export class BandPlot {
       mean: path("mean"),
       place: path("place"),
     };
-    const node = svg(
-      "g",
-      {
-        role: "slider",
-        "data-trait": "place",
-        "aria-label": "Place x at which both standard deviations are compared",
-        "aria-valuemin": X_DOMAIN[0],
-        "aria-valuemax": X_DOMAIN[1],
-      },
-      svg("circle", { r: 15, class: "reach" }),
-      svg("path", { d: "M-8,0L0,-8L8,0L0,8Z", class: "knob" }),
-    );
-    const [least, most] = X_DOMAIN;
-    this.handle = movable(node, this.plot, {
+    this.mark = new PlaceMark(this.plot, {
+      label: "Place x at which both standard deviations are compared",
       from: () => this.#content?.at.x ?? 0,
-      move: (x) => move(Number(Math.min(Math.max(x, least), most).toFixed(2))),
-      step: 0.1,
+      move,
     });
-    this.plot.layer("marks", { clipped: false }).append(this.handle);
   }
 
   /** @param {Content} content */
@@ -176,11 +152,7 @@ export class BandPlot {
     setAttributes(paths.curve, { d: linePath(plot, GRID, curve) });
     setAttributes(paths.mean, { d: linePath(plot, GRID, band.mean) });
     setAttributes(paths.place, { d: placePath(plot, at.x) });
-    setAttributes(this.handle, {
-      transform: `translate(${plot.x(at.x).toFixed(1)} ${plot.y.range[0]})`,
-      "aria-valuenow": at.x,
-      "aria-valuetext": placeText(at.x),
-    });
+    this.mark.show(at.x);
   }
 }
 
