@@ -1,6 +1,6 @@
 """What all interactive figures share: a live widget in a notebook, self-contained HTML on a page.
 
-Chapters 1 to 5 show them. A figure is one ES module in the form of anywidget, built from
+The chapters show them. A figure is one ES module in the form of anywidget, built from
 ``figures/javascript`` into ``figures/bundles``; a notebook with a kernel runs it as a widget, whose
 traits Python reads and sets. A page runs the same module with a stand-in for the widget's model.
 Its style is what all figures share, and after it what ``figures/styles`` has for it alone.

@@ -4,13 +4,12 @@ Shown in the chapter "Other roads to a posterior". What it computes is in
 ``javascript/posterior_gallery``.
 """
 
-import math
-
 import torch
 import traitlets
 from torch import Tensor
 
 from bnn_tutorial.figures.figure import Figure, Float
+from bnn_tutorial.figures.points import Points
 
 X_DOMAIN = (-3.0, 3.0)
 Y_DOMAIN = (-3.0, 3.0)
@@ -59,9 +58,13 @@ class PosteriorGallery(Figure):
         "mean field",
         help="what approaches the posterior",
     ).tag(sync=True)
-    points = traitlets.List(help="the data, a list of 1 to 12 [x, y], both within [-3, 3]").tag(
-        sync=True
-    )
+    points = Points(
+        x_domain=X_DOMAIN,
+        y_domain=Y_DOMAIN,
+        fewest=1,
+        most=MOST_POINTS,
+        help="the data, a list of 1 to 12 [x, y], both within [-3, 3]",
+    ).tag(sync=True)
     prior_std = Float(
         1.5, min=0.5, max=3.0, help="τ, the standard deviation of the prior of both weights"
     ).tag(sync=True)
@@ -116,22 +119,3 @@ class PosteriorGallery(Figure):
     @traitlets.default("points")
     def _default_points(self) -> list[list[float]]:
         return [[*point] for point in POINTS]
-
-    @traitlets.validate("points")
-    def _valid_points(self, proposal: traitlets.Bunch) -> list[list[float]]:
-        points = proposal.value
-        if not 1 <= len(points) <= MOST_POINTS:
-            raise traitlets.TraitError(
-                f"points has {len(points)}: expected 1 or more, and {MOST_POINTS} or fewer"
-            )
-        for index, point in enumerate(points):
-            try:
-                x, y = map(float, point)
-            except (TypeError, ValueError):
-                x = y = math.nan
-            if not (X_DOMAIN[0] <= x <= X_DOMAIN[1] and Y_DOMAIN[0] <= y <= Y_DOMAIN[1]):
-                raise traitlets.TraitError(
-                    f"points[{index}]={point!r}: expected [x, y] with x within {list(X_DOMAIN)} "
-                    f"and y within {list(Y_DOMAIN)}"
-                )
-        return [[float(x), float(y)] for x, y in points]

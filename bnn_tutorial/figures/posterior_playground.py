@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnn_tutorial.datasets import polynomial_data
 from bnn_tutorial.figures.figure import Figure, Float
+from bnn_tutorial.figures.points import Points
 
 NUM_POINTS = 60
 EDGE = 1.5  # of the inputs; beyond them the plot shows what the network makes of no data
@@ -69,8 +70,12 @@ class PosteriorPlayground(Figure):
         help='the loss in closed form ("exact"), or by draws of the weights ("weight") or of the '
         'pre-activations ("local")',
     ).tag(sync=True)
-    points = traitlets.List(
-        help="the data, a list of [x, y]: x within [-3, 3], y within [-20, 20], 300 at most"
+    points = Points(
+        x_domain=X_DOMAIN,
+        y_domain=Y_DOMAIN,
+        fewest=0,
+        most=MOST_POINTS,
+        help="the data, a list of [x, y]: x within [-3, 3], y within [-20, 20], 300 at most",
     ).tag(sync=True)
     gap = traitlets.List(
         Float(), help="[low, high], between which no point trains; [] for none"
@@ -120,23 +125,6 @@ class PosteriorPlayground(Figure):
     @traitlets.default("points")
     def _default_points(self) -> list[list[float]]:
         return _data()
-
-    @traitlets.validate("points")
-    def _valid_points(self, proposal: traitlets.Bunch) -> list[list[float]]:
-        points = proposal.value
-        if len(points) > MOST_POINTS:
-            raise traitlets.TraitError(f"points has {len(points)}: expected {MOST_POINTS} or fewer")
-        for index, point in enumerate(points):
-            try:
-                x, y = map(float, point)
-            except (TypeError, ValueError):
-                x = y = math.nan
-            if not (X_DOMAIN[0] <= x <= X_DOMAIN[1] and Y_DOMAIN[0] <= y <= Y_DOMAIN[1]):
-                raise traitlets.TraitError(
-                    f"points[{index}]={point!r}: expected [x, y] with x within {list(X_DOMAIN)} "
-                    f"and y within {list(Y_DOMAIN)}"
-                )
-        return [[float(x), float(y)] for x, y in points]
 
     @traitlets.validate("address_key")
     def _valid_address_key(self, proposal: traitlets.Bunch) -> str:

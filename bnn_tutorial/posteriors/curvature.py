@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from bnn_tutorial.likelihoods import GaussianLikelihood, Likelihood
 
@@ -139,7 +140,7 @@ def diagonal_curvature(
 
     Arguments are those of :func:`full_curvature`.
     """
-    weights = torch.cat([weight.detach().flatten() for weight in network.parameters()])
+    weights = parameters_to_vector(network.parameters()).detach()
     total = torch.zeros_like(weights, dtype=double_precision(weights))
     for x in batches:
         root = root_of_output_hessian(network(x), likelihood)

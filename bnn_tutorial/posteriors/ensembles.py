@@ -12,7 +12,7 @@ from torch.func import functional_call
 from bnn_tutorial.argument_checks import require_counts
 from bnn_tutorial.layers.bayesian import bayesian_layers
 from bnn_tutorial.likelihoods import Likelihood
-from bnn_tutorial.prediction.posterior import Posterior
+from bnn_tutorial.prediction.posterior import Posterior, evenly_spaced
 from bnn_tutorial.randomness import generator_states, set_generator_states
 
 
@@ -74,8 +74,8 @@ class DeepEnsemble(Posterior):
 
     def networks(self, num_samples: int) -> Iterator[Callable[[Tensor], Tensor]]:
         """Yield ``num_samples`` members, evenly taken where they are fewer than M."""
-        for index in range(num_samples):
-            yield self.members[index * len(self.members) // num_samples]
+        for index in evenly_spaced(num_samples, len(self.members)):
+            yield self.members[index]
 
     def expected_nll(self, x: Tensor, y: Tensor, likelihood: Likelihood) -> Tensor:
         """Return the mean NLL over the members, with the gradient that each would have alone.

@@ -5,14 +5,14 @@ Explained in the chapter "Other roads to a posterior".
 
 import contextlib
 import copy
-import functools
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn.utils import parameters_to_vector
 
 from bnn_tutorial.argument_checks import require_counts, require_not_negative, require_positive
+from bnn_tutorial.posteriors.weight_samples import network_with_weights
 from bnn_tutorial.prediction.posterior import Posterior
 
 
@@ -164,14 +164,16 @@ class IVON(torch.optim.Optimizer):
             ValueError: ``network`` has none of this optimizer's parameters.
         """
         groups = dict(self._parameters())
-        stds = {
-            name: self._std(parameter, groups[parameter])
-            for name, parameter in network.named_parameters()
-            if parameter in groups
-        }
-        if not stds:
+        parameters = list(network.parameters())
+        if groups.keys().isdisjoint(parameters):
             raise ValueError("network has none of the optimizer's parameters: expected some")
-        return DiagonalGaussian(network, stds)
+        stds = [
+            self._std(parameter, groups[parameter])
+            if parameter in groups
+            else torch.zeros_like(parameter)
+            for parameter in parameters
+        ]
+        return DiagonalGaussian(network, parameters_to_vector(stds))
 
     def _parameters(self) -> Iterator[tuple[nn.Parameter, dict]]:
         return ((p, group) for group in self.param_groups for p in group["params"])
@@ -205,30 +207,23 @@ def _weight_decay(group: dict) -> float:
 
 
 class DiagonalGaussian(Posterior):
-    """Networks whose parameters are drawn from independent Gaussians around those of ``network``.
+    """Networks whose weights are drawn from independent Gaussians around those of ``network``.
 
     Args:
         network: holds the means; it is copied.
-        stds: the standard deviations of its parameters by name; one that is not named stays.
+        std: the standard deviation of each weight, shape (P,); one that is 0 stays.
     """
 
-    def __init__(self, network: nn.Module, stds: dict[str, Tensor]):
+    std: Tensor
+
+    def __init__(self, network: nn.Module, std: Tensor):
         super().__init__()
         self.network = copy.deepcopy(network)
-        self._names = list(stds)
-        for name, std in stds.items():
-            self.register_buffer(_buffer(name), std)
+        self.register_buffer("std", std.detach())
 
     def networks(self, num_samples: int) -> Iterator[Callable[[Tensor], Tensor]]:
-        """Yield ``num_samples`` networks, each with a draw of all parameters."""
-        means = dict(self.network.named_parameters())
+        """Yield ``num_samples`` networks, each with a draw of all weights."""
+        mean = parameters_to_vector(self.network.parameters())
         for _ in range(num_samples):
-            draw = {}
-            for name in self._names:
-                std = self.get_buffer(_buffer(name))
-                draw[name] = means[name] + std * torch.randn_like(std)
-            yield functools.partial(functional_call, self.network, draw)
-
-
-def _buffer(name: str) -> str:
-    return f"std_of_{name.replace('.', '_')}"
+            weights = mean + self.std * torch.randn_like(self.std)
+            yield network_with_weights(self.network, weights)

@@ -13,7 +13,6 @@ from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_positive
-from bnn_tutorial.layers.bayesian import BayesianLayer
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
 from bnn_tutorial.posteriors.curvature import (
     MOST_WEIGHTS_IN_FULL,
@@ -26,6 +25,7 @@ from bnn_tutorial.posteriors.laplace_posterior import (
     LaplacePosterior,
     input_of_layer,
 )
+from bnn_tutorial.posteriors.weight_samples import require_deterministic
 from bnn_tutorial.training.data import require_dataset
 
 WEIGHTS = ("last_layer", "all")
@@ -121,14 +121,7 @@ def laplace(
         require_positive(prior_std=prior_std)
     require_counts(batch_size=batch_size)
     require_dataset(data=data)
-    for name, layer in model.named_modules():
-        if isinstance(layer, BayesianLayer):
-            raise ValueError(
-                f"model has the Bayesian layer {name!r}, expected a deterministic network: it has "
-                "a posterior already"
-            )
-    if next(model.parameters(), None) is None:
-        raise ValueError(f"model={model!r}: expected a network with weights")
+    require_deterministic(model=model)
     network = copy.deepcopy(model).eval()
     batches = list(zip(*(tensor.split(batch_size) for tensor in data.tensors), strict=True))
     device = next(network.parameters()).device

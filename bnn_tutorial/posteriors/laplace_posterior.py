@@ -4,15 +4,18 @@
 posterior".
 """
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.posteriors.curvature import Curvature, gradients
+from bnn_tutorial.posteriors.weight_samples import weights_by_name
 from bnn_tutorial.prediction.moments import ExactMoments
 from bnn_tutorial.prediction.posterior import Posterior
 from bnn_tutorial.prediction.predict import evaluation_mode
@@ -103,7 +106,7 @@ class LaplacePosterior(Posterior):
     @property
     def mean(self) -> Tensor:
         """The trained weights, shape (P,)."""
-        return torch.cat([weight.detach().flatten() for weight in self._layer.parameters()])
+        return parameters_to_vector(self._layer.parameters()).detach()
 
     @property
     def std(self) -> Tensor:
@@ -127,10 +130,8 @@ class LaplacePosterior(Posterior):
         Args:
             vector: such as ``std``.
         """
-        shapes = [weight.shape for weight in self._layer.parameters()]
-        parts = vector.split([shape.numel() for shape in shapes])
-        named = zip(self.parameter_names, parts, shapes, strict=True)
-        return {name: part.reshape(shape) for name, part, shape in named}
+        parts = weights_by_name(self._layer, vector).values()
+        return dict(zip(self.parameter_names, parts, strict=True))
 
     def log_evidence(self, prior_std: float | None = None) -> float:
         r"""Return Laplace's approximation of the log marginal likelihood, in nats.
@@ -164,7 +165,7 @@ class LaplacePosterior(Posterior):
             num_samples: how many.
         """
         layer, features_of = self._layer, _Remembered(self._features)
-        names = [name for name, _ in layer.named_parameters()]
+        mean = weights_by_name(layer, self.mean)
 
         def network(x: Tensor, deviation: dict[str, Tensor]) -> Tensor:
             features = features_of(x)
@@ -173,7 +174,7 @@ class LaplacePosterior(Posterior):
                 return torch.func.functional_call(layer, weights, (features,))
 
             if not self.linearized:
-                return output({name: mean[name] + deviation[name] for name in names})
+                return output({name: mean[name] + deviation[name] for name in mean})
             with warnings.catch_warnings():
                 # torch 2.15 warns of what it does itself.
                 warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
@@ -181,11 +182,9 @@ class LaplacePosterior(Posterior):
             return at_mean_and_change[0] + at_mean_and_change[1]
 
         for _ in range(num_samples):
-            mean = {name: weight.detach() for name, weight in layer.named_parameters()}
             noise = self._variances.sqrt() * torch.randn_like(self._variances)
-            parts = self.by_name(self.curvature.from_eigenbasis(noise)).values()
-            deviation = dict(zip(names, parts, strict=True))
-            yield lambda x, deviation=deviation: network(x, deviation)
+            deviation = weights_by_name(layer, self.curvature.from_eigenbasis(noise))
+            yield functools.partial(network, deviation=deviation)
 
     def _features(self, x: Tensor) -> Tensor:
         """Return what the part with random weights takes."""

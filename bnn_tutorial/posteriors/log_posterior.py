@@ -7,14 +7,12 @@ import copy
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from bnn_tutorial.argument_checks import require_positive
-from bnn_tutorial.layers.bayesian import bayesian_layers
 from bnn_tutorial.likelihoods import Likelihood
-from bnn_tutorial.posteriors.weight_samples import weights_by_name
+from bnn_tutorial.posteriors.weight_samples import network_with_weights, require_deterministic
 from bnn_tutorial.training.data import require_dataset
 
 
@@ -56,11 +54,8 @@ def log_posterior(
     """
     require_dataset(data=data)
     require_positive(prior_std=prior_std)
-    if bayesian_layers(network):
-        raise ValueError("network has Bayesian layers: expected one that draws nothing itself")
+    require_deterministic(network=network)
     parameters = list(network.parameters())
-    if not parameters:
-        raise ValueError("network has no parameters: expected at least one")
     num_weights = sum(parameter.numel() for parameter in parameters)
     device = parameters[0].device
     network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -75,8 +70,7 @@ def log_posterior(
                 "all weights of the network as one vector"
             )
         x, y = (inputs, targets) if rows is None else (inputs[rows], targets[rows])
-        output = torch.func.functional_call(network, weights_by_name(network, weights), (x,))
-        log_likelihood = -len(inputs) * likelihood(output, y)
+        log_likelihood = -len(inputs) * likelihood(network_with_weights(network, weights)(x), y)
         return log_likelihood - weights.square().sum() / (2 * prior_std**2) - log_normalizer
 
     return log_density

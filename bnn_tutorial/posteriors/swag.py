@@ -15,9 +15,8 @@ from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_positive
-from bnn_tutorial.layers.bayesian import bayesian_layers
 from bnn_tutorial.likelihoods import Likelihood
-from bnn_tutorial.posteriors.weight_samples import network_with_weights
+from bnn_tutorial.posteriors.weight_samples import network_with_weights, require_deterministic
 from bnn_tutorial.prediction.posterior import Posterior
 from bnn_tutorial.randomness import seeded
 from bnn_tutorial.training.data import require_dataset
@@ -193,7 +192,8 @@ def swag(
             f"epochs={epochs} with collect_every={collect_every}: expected at least twice as many "
             "epochs, for two weight vectors"
         )
-    _require_plain(model)
+    require_deterministic(model=model)
+    _require_no_batch_norm(model)
     network, likelihood = copy.deepcopy(model), copy.deepcopy(likelihood)
     # The optimizer holds the network's parameters alone, so that the likelihood's stay.
     optimizer = torch.optim.SGD(
@@ -220,9 +220,7 @@ def swag(
     return SWAGPosterior(model, moments.mean, moments.variance, torch.stack(moments.deviations))
 
 
-def _require_plain(model: nn.Module) -> None:
-    if bayesian_layers(model):
-        raise ValueError("model has Bayesian layers: expected one that draws nothing itself")
+def _require_no_batch_norm(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm):
             raise ValueError(

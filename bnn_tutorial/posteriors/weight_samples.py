@@ -10,11 +10,32 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from bnn_tutorial.prediction.posterior import Posterior
+from bnn_tutorial.layers.bayesian import BayesianLayer
+from bnn_tutorial.prediction.posterior import Posterior, evenly_spaced
+
+
+def require_deterministic(**networks: nn.Module) -> None:
+    """Check that each network has weights and none of them drawn by Bayesian layers.
+
+    Raises:
+        ValueError: one is otherwise; the message names it as the caller wrote it.
+    """
+    for name, network in networks.items():
+        if next(network.parameters(), None) is None:
+            raise ValueError(f"{name} has no parameters: expected at least one")
+        drawn = [path for path, m in network.named_modules() if isinstance(m, BayesianLayer)]
+        if drawn:
+            raise ValueError(
+                f"{name} has Bayesian layers, {drawn[0]!r} the first: expected a deterministic "
+                "network, which has no posterior already"
+            )
 
 
 def weights_by_name(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
-    """Return views of a vector of all weights, shape (P,), under the names of the parameters."""
+    """Return views of a vector of all weights, shape (P,), under the names of the parameters.
+
+    The order is that of ``torch.nn.utils.parameters_to_vector``.
+    """
     parameters = dict(network.named_parameters())
     parts = weights.split([parameter.numel() for parameter in parameters.values()])
     return {
@@ -67,6 +88,5 @@ class WeightSamples(Posterior):
 
     def networks(self, num_samples: int) -> Iterator[Callable[[Tensor], Tensor]]:
         """Yield ``num_samples`` of the networks, evenly spaced and each once."""
-        spacing = len(self.samples) / num_samples
-        for index in range(num_samples):
-            yield network_with_weights(self.network, self.samples[int((index + 0.5) * spacing)])
+        for index in evenly_spaced(num_samples, len(self.samples)):
+            yield network_with_weights(self.network, self.samples[index])

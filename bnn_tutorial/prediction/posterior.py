@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 
 
+def evenly_spaced(num_samples: int, num_networks: int) -> list[int]:
+    """Return which networks to take, each in the middle of an equal part of all of them."""
+    return [(2 * index + 1) * num_networks // (2 * num_samples) for index in range(num_samples)]
+
+
 class Posterior(nn.Module, abc.ABC):
     """A distribution over networks: an ensemble, a chain's samples, a Gaussian around a network.
 

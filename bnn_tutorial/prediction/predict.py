@@ -4,6 +4,7 @@ Explained in the chapters "Polynomial regression with 3-sigma bands" and "A Baye
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -97,6 +98,17 @@ def _outputs_of_networks(
         yield from enumerate(network(rows) for network in posterior.networks(num_samples))
 
 
+def _outputs_of_layers(
+    model: nn.Module, before, after, rows: Tensor, num_samples: int, seed: int
+) -> Generator[tuple[int, Tensor], None, None]:
+    """Yield (draw, output) of a ``model`` with Bayesian layers, from its two parts."""
+    layers = bayesian_layers(model)
+    draws = NetworkPosterior(model).draws(num_samples, seed)
+    with drawing_with(layers, "shared_moments") as use, contextlib.closing(draws):
+        use(map(MomentsOfOneInput, layers))
+        yield from _outputs(before, after, rows, draws)
+
+
 def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
     """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
     states = generator_states(rows.device)
@@ -175,22 +187,16 @@ def predict(
             disable=not progress,
         ) as bar,
     ):
-        before, after = split_at_first_draw(model)
+        if isinstance(model, Posterior):
+            outputs_at = functools.partial(_outputs_of_networks, model)
+        else:
+            outputs_at = functools.partial(_outputs_of_layers, model, *split_at_first_draw(model))
         portions = x.split(_rows_at_once(model, x[:1], memory_limit))
-        layers = bayesian_layers(model)
         weight_seed = int(torch.randint(2**62, ()))
         start = 0
         for rows in portions:
             stop = start + len(rows)
-            with drawing_with(layers, "shared_moments") as use, contextlib.ExitStack() as stack:
-                use(map(MomentsOfOneInput, layers))
-                if isinstance(model, Posterior):
-                    outputs = _outputs_of_networks(model, rows, num_samples, weight_seed)
-                    stack.enter_context(contextlib.closing(outputs))
-                else:
-                    draws = NetworkPosterior(model).draws(num_samples, weight_seed)
-                    stack.enter_context(contextlib.closing(draws))
-                    outputs = _outputs(before, after, rows, draws)
+            with contextlib.closing(outputs_at(rows, num_samples, weight_seed)) as outputs:
                 for draw, output in outputs:
                     output = output if transform is None else transform(output)
                     if output.shape[:1] != rows.shape[:1]:

@@ -151,6 +151,12 @@ def fit(
         # One kernel for all parameters takes half the time of Adam's step, or less.
         fused = device.type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate, fused=fused)
+    for group in optimizer.param_groups:
+        if group.get("num_data", len(data)) != len(data):
+            raise ValueError(
+                f"optimizer has num_data={group['num_data']}: expected {len(data)}, "
+                "the rows of data"
+            )
     optimization = Optimization(
         objective,
         optimizer,

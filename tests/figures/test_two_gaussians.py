@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from helpers.figure_clock import pass_frames, pass_time
+from helpers.optimum import minimize
 from playwright.sync_api import expect
 from torch.distributions import Categorical, MixtureSameFamily, Normal, kl_divergence
 from torch.testing import assert_close
@@ -48,23 +49,13 @@ def closest_gaussian(direction, mean, std):
     w = torch.linspace(-25, 25, 10_001, dtype=torch.float64)
     log_target = two_peaks().log_prob(w)
     parameters = double(mean, math.log(std)).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [parameters],
-        max_iter=200,
-        tolerance_grad=1e-11,
-        tolerance_change=1e-14,
-        line_search_fn="strong_wolfe",
-    )
 
-    def closure():
-        optimizer.zero_grad()
+    def divergence():
         log_q = Normal(parameters[0], parameters[1].exp()).log_prob(w)
         first, second = (log_q, log_target) if direction == "reverse" else (log_target, log_q)
-        loss = torch.trapezoid(first.exp() * (first - second), w)
-        loss.backward()
-        return loss
+        return torch.trapezoid(first.exp() * (first - second), w)
 
-    optimizer.step(closure)
+    minimize(divergence, [parameters])
     return [parameters[0].item(), parameters[1].exp().item()]
 
 

@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 from helpers.monte_carlo import assert_mean
+from helpers.optimum import minimize
 from numpy.polynomial.legendre import leggauss
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal
@@ -102,13 +103,6 @@ def test_the_best_factorized_gaussian_is_the_optimum_of_the_elbo():
     layer = bt.BayesianLinear(
         3, 1, bias=False, prior=Normal(0.0, PRIOR_STD), init_std=0.3, dtype=torch.float64
     )
-    optimizer = torch.optim.LBFGS(
-        layer.parameters(),
-        max_iter=200,
-        tolerance_grad=1e-10,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
 
     def negative_elbo():
         residual = y - features @ layer.weight_mean.T
@@ -117,13 +111,7 @@ def test_the_best_factorized_gaussian_is_the_optimum_of_the_elbo():
         nll = 0.5 * (expected_square + math.log(2 * math.pi * NOISE_STD**2)).mean()
         return len(y) * bt.elbo_loss(nll, layer.kl_divergence(), num_data=len(y))
 
-    def closure():
-        optimizer.zero_grad()
-        loss = negative_elbo()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+    minimize(negative_elbo, list(layer.parameters()))
     torch.testing.assert_close(layer.weight_mean[0], posterior.mean, rtol=1e-6, atol=1e-8)
     width = precision.diagonal().rsqrt()
     torch.testing.assert_close(layer.weight_std[0], width, rtol=1e-6, atol=1e-8)

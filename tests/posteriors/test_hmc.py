@@ -37,22 +37,20 @@ def assert_gaussian(chains, mean, covariance):
     assert_mean_of_chains(products, covariance)
 
 
+def sample(log_density, start, **settings):
+    """64 chains after a warm-up of 100, the same in each run."""
+    counts = {"num_chains": 64, "num_samples": 100, "num_warmup": 100, "seed": 0}
+    return bt.hmc(log_density, start, **counts | settings, progress=False)
+
+
 @pytest.mark.parametrize("adapt_scales", [True, False])
 def test_samples_of_a_gaussian_have_its_moments(adapt_scales):
     mean = torch.tensor([3.0, -1.0, 0.5], dtype=torch.float64)
     factor = torch.tensor([[2.0, 0, 0], [0.3, 0.2, 0], [-1, 0.1, 0.5]], dtype=torch.float64)
     target = MultivariateNormal(mean, scale_tril=factor, validate_args=False)
-    chains = bt.hmc(
-        target.log_prob,
-        torch.zeros(3).double(),
-        num_chains=64,
-        num_samples=100,
-        num_warmup=100,
-        num_leapfrog_steps=15,
-        adapt_scales=adapt_scales,
-        seed=0,
-        progress=False,
-    )
+    start = torch.zeros(3).double()
+    settings = {"num_leapfrog_steps": 15, "adapt_scales": adapt_scales}
+    chains = sample(target.log_prob, start, **settings)
     assert (bt.r_hat(chains.samples) < 1.02).all()
     assert bt.effective_sample_size(chains.samples).min() > 1000
     assert_gaussian(chains, mean, factor @ factor.T)
@@ -68,16 +66,8 @@ def test_samples_of_a_density_that_is_not_gaussian_agree_with_quadrature():
     points = 4 * nodes
     density = torch.vmap(log_density)(points[:, None]).exp() * node_weights
     density = density / density.sum()
-    chains = bt.hmc(
-        log_density,
-        torch.randn(64, 1, generator=torch.Generator().manual_seed(0)).double(),
-        num_chains=64,
-        num_samples=200,
-        num_warmup=100,
-        num_leapfrog_steps=6,
-        seed=1,
-        progress=False,
-    )
+    start = torch.randn(64, 1, generator=torch.Generator().manual_seed(0)).double()
+    chains = sample(log_density, start, num_samples=200, num_leapfrog_steps=6, seed=1)
     for statistic in (torch.square, torch.exp, torch.sin, lambda w: (w > 0).double()):
         exact = (statistic(points) * density).sum()
         assert_mean_of_chains(statistic(chains.samples[..., 0]), exact)
@@ -93,16 +83,7 @@ def test_the_posterior_of_a_linear_network_is_the_exact_one():
     log_density = bt.log_posterior(
         nn.Linear(2, 1).double(), TensorDataset(x, y), likelihood, prior_std=0.75
     )
-    chains = bt.hmc(
-        log_density,
-        torch.zeros(3).double(),
-        num_chains=64,
-        num_samples=100,
-        num_warmup=100,
-        num_leapfrog_steps=6,
-        seed=0,
-        progress=False,
-    )
+    chains = sample(log_density, torch.zeros(3).double(), num_leapfrog_steps=6)
     # The likelihood keeps its noise in single precision.
     assert_gaussian(chains, exact.mean, exact.covariance)
 
@@ -164,14 +145,8 @@ def test_dual_averaging_finds_the_step_that_is_accepted_as_often_as_asked():
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_the_warm_up_finds_the_scales_of_the_weights(scale):
     scales = scale * torch.tensor([1.0, 3.0, 10.0])
-    chains = bt.hmc(
-        lambda w: standard_normal(w / scales),
-        torch.zeros(3),
-        num_chains=32,
-        num_samples=50,
-        seed=0,
-        progress=False,
-    )
+    counts = {"num_chains": 32, "num_samples": 50, "num_warmup": 200}
+    chains = sample(lambda w: standard_normal(w / scales), torch.zeros(3), **counts)
     torch.testing.assert_close(chains.scales, scales, rtol=0.5, atol=0)
     assert chains.acceptance_rate == pytest.approx(0.8, abs=0.12)
     torch.testing.assert_close(chains.samples.std(dim=(0, 1)), scales, rtol=0.2, atol=0)
@@ -182,16 +157,8 @@ def test_chains_that_never_meet_are_told_apart():
         return torch.logsumexp(torch.stack([-(w - 10).square(), -(w + 10).square()]), 0).sum()
 
     start = torch.tensor([[10.0], [-10.0], [10.0], [-10.0]])
-    chains = bt.hmc(
-        log_density,
-        start,
-        num_chains=4,
-        num_samples=50,
-        num_warmup=50,
-        num_leapfrog_steps=4,
-        seed=0,
-        progress=False,
-    )
+    counts = {"num_chains": 4, "num_samples": 50, "num_warmup": 50, "num_leapfrog_steps": 4}
+    chains = sample(log_density, start, **counts)
     assert (bt.r_hat(chains.samples) > 1.1).all()
     assert (bt.effective_sample_size(chains.samples) < 10).all()
 
@@ -200,15 +167,8 @@ def test_divergent_trajectories_are_counted_and_rejected():
     def log_density(w):  # a cliff at 0, behind it no density
         return torch.where(w > 0, -w, torch.nan).sum()
 
-    chains = bt.hmc(
-        log_density,
-        torch.ones(1),
-        num_chains=16,
-        num_samples=50,
-        num_warmup=20,
-        seed=0,
-        progress=False,
-    )
+    counts = {"num_chains": 16, "num_samples": 50, "num_warmup": 20}
+    chains = sample(log_density, torch.ones(1), **counts)
     assert chains.num_divergences > 0
     assert (chains.samples > 0).all()
 

@@ -521,8 +521,11 @@ def laplace_of(network=None, data=None, likelihood=None, **settings):
         ({"prior_std": math.nan}, "prior_std=nan: expected a positive finite number"),
         ({"batch_size": 0}, "batch_size=0: expected 1 or more"),
         ({"data": TensorDataset(torch.empty(0, 4), torch.empty(0))}, "data is empty"),
-        ({"network": bt.to_bayesian(mlp())}, "the Bayesian layer '0'.* a posterior already"),
-        ({"network": nn.Tanh()}, r"model=Tanh\(\): expected a network with weights"),
+        (
+            {"network": bt.to_bayesian(mlp())},
+            "has Bayesian layers, '0' the first.* no posterior already",
+        ),
+        ({"network": nn.Tanh()}, "model has no parameters: expected at least one"),
         ({"network": nn.Sequential(mlp(), nn.Tanh())}, "not that of '0.2'.*choose weights='all'"),
         (
             {"network": nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3)).double()},
