@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from helpers.figure_clock import pass_frames, pass_time, rest
-from playwright.sync_api import Browser, Locator, Page, expect
+from helpers.pointers import by_mouse, by_touch
+from playwright.sync_api import Browser, Locator, expect
 
 
 @pytest.fixture
@@ -47,27 +48,6 @@ def height_of_band(figure: Locator) -> float:
     return max(ends) - min(ends)
 
 
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*end, steps=5)
-    page.mouse.up()
-
-
-def swipe(
-    page: Page, start: tuple[float, float], end: tuple[float, float], steps: int = 10
-) -> None:
-    session = page.context.new_cdp_session(page)
-
-    def touch(kind: str, *places: dict[str, float]) -> None:
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [*places]})
-
-    for i in range(steps + 1):
-        x, y = (a + (b - a) * i / steps for a, b in zip(start, end, strict=True))
-        touch("touchMove" if i else "touchStart", {"x": x, "y": y})
-    touch("touchEnd")
-
-
 def test_dragging_the_kl_weight_moves_the_band_of_chapter_4(read):
     figure = read("polynomial_regression")
     rest(figure.page)
@@ -77,7 +57,7 @@ def test_dragging_the_kl_weight_moves_the_band_of_chapter_4(read):
     box = slider.bounding_box()
     y = box["y"] + box["height"] / 2
     # The logarithm of λ runs from -4 to 2, so that 1 stands at two thirds.
-    drag(figure.page, (box["x"] + 0.667 * box["width"], y), (box["x"] + 0.3 * box["width"], y))
+    by_mouse(figure.page, (box["x"] + 0.667 * box["width"], y), (box["x"] + 0.3 * box["width"], y))
     rest(figure.page)
     assert height_of_band(figure) < 0.5 * before
 
@@ -118,7 +98,7 @@ def test_a_finger_moves_a_gaussian_of_chapter_2_and_the_page_stays(read):
     page, box = figure.page, handle.bounding_box()
     sums, scrolled = figure.locator(".sum").all_inner_texts(), page.evaluate("scrollY")
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    swipe(page, (x, y), (x - 32, y + 16))
+    by_touch(page, (x, y), (x - 32, y + 16))
     assert handle.bounding_box()["x"] < box["x"] - 20
     assert figure.locator(".sum").all_inner_texts() != sums
     assert page.evaluate("scrollY") == scrolled
@@ -145,7 +125,7 @@ def test_a_digit_drawn_in_chapter_5_is_read(read, finger):
     page, box = figure.page, paper.bounding_box()
     x = box["x"] + box["width"] / 2
     top, bottom = (box["y"] + share * box["height"] for share in (0.15, 0.85))
-    (swipe if finger else drag)(page, (x, top), (x, bottom))
+    (by_touch if finger else by_mouse)(page, (x, top), (x, bottom))
     pass_time(page, 400)
     expect(figure.locator(".result")).to_contain_text(re.compile(r"say\s1"))
 

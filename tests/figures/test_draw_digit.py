@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from helpers.figure_clock import pass_time
 from helpers.node import Node
+from helpers.pointers import by_touch
 from playwright.sync_api import Page
 from torch import Tensor
 from torchvision.transforms.functional import InterpolationMode
@@ -348,18 +349,10 @@ def test_a_letter_can_be_drawn_on_and_a_turned_page_too(shown):
 
 def test_finger_draws_a_digit_and_does_not_scroll(shown):
     page = shown(DrawDigit(example=""), width=375, height=500, has_touch=True, is_mobile=True)
-    session = page.context.new_cdp_session(page)
     box = page.locator(".paper").bounding_box()
     x = box["x"] + box["width"] / 2
-
-    def touch(kind: str, share: float | None = None) -> None:
-        points = [] if share is None else [{"x": x, "y": box["y"] + share * box["height"]}]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    touch("touchStart", 0.9)
-    for step in range(17):
-        touch("touchMove", 0.9 - 0.05 * step)
-    touch("touchEnd")
+    bottom, top = (box["y"] + share * box["height"] for share in (0.9, 0.1))
+    by_touch(page, (x, bottom), (x, top), steps=16)
     drawn = results(page)
     assert drawn["votes"][1] > 25
     assert page.evaluate("scrollY") == 0

@@ -7,6 +7,7 @@ import sympy
 import torch
 from helpers.figure_clock import pass_frames, pass_time
 from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
+from helpers.pointers import by_mouse
 from traitlets import TraitError
 
 from bnn_tutorial.derivations.reparameterization import noise_mean
@@ -294,10 +295,7 @@ def test_used_by_mouse(shown):
     page = shown(GradientNoise())
     score, weight, local = variances(page)
     slider = page.get_by_label("batch size B")
-    page.mouse.move(*slider_place(slider, 50))
-    page.mouse.down()
-    page.mouse.move(*slider_place(slider, 99), steps=4)
-    page.mouse.up()
+    by_mouse(page, slider_place(slider, 50), slider_place(slider, 99))
     assert setting(page, "batch_size") == [pytest.approx(99, abs=1)]
     assert variances(page)[2] < 0.6 * local  # V / B
     assert weight > variances(page)[1] > 1  # never less than C = 4σ²

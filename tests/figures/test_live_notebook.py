@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from helpers.chromium import PATIENCE
+from helpers.pointers import by_mouse
 from playwright.sync_api import Locator, Page, expect
 
 SETTINGS = {
@@ -168,10 +169,7 @@ def test_sliders_over_code_run_it_and_move_with_the_figure(notebook):
     handle.scroll_into_view_if_needed()
     box = handle.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    notebook.mouse.move(x, y)
-    notebook.mouse.down()
-    notebook.mouse.move(x + 40, y, steps=4)
-    notebook.mouse.up()
+    by_mouse(notebook, (x, y), (x + 40, y))
     expect(shown).not_to_contain_text(f"the code ran with {before.strip()}")
     chosen = run_cell(notebook, 3).inner_text().strip()
     expect(shown).to_contain_text(f"the code ran with {chosen}")

@@ -10,6 +10,7 @@ import torch
 from helpers.figure_clock import pass_frames, pass_time, rest
 from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
 from helpers.optimum import minimize
+from helpers.pointers import by_mouse, by_touch
 from playwright.sync_api import expect
 from torch.distributions import MultivariateNormal, Normal
 from torch.testing import assert_close
@@ -496,20 +497,6 @@ def result(page):
 
 def point(page, number):
     return page.get_by_role("slider", name=re.compile(f"^Data point {number} "))
-
-
-def by_mouse(page, start, end):
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*end, steps=4)
-    page.mouse.up()
-
-
-def by_touch(page, start, end):
-    touch = page.context.new_cdp_session(page)
-    for kind, places in [("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])]:
-        points = [{"x": x, "y": y} for x, y in places]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def test_it_teaches_before_anything_is_touched(shown, module):

@@ -11,6 +11,7 @@ import torch
 import traitlets
 from helpers.figure_clock import pass_frames, pass_time, rest, settle
 from helpers.monte_carlo import assert_mean, assert_variance
+from helpers.pointers import by_mouse, by_touch
 from torch.distributions import Normal
 
 import bnn_tutorial as bt
@@ -47,14 +48,6 @@ def place(page, x, y):
     left, top, right, bottom = box["x"] + 52, box["y"] + 10, 12, 40  # the plot's margins
     across, down = box["width"] - 52 - right, box["height"] - 10 - bottom
     return [left + across * (x + 3) / 6, top + down * (20 - y) / 40]
-
-
-def drag(page, start, end):
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*[(a + b) / 2 for a, b in zip(start, end, strict=True)])
-    page.mouse.move(*end)
-    page.mouse.up()
 
 
 def mark(page, letter):
@@ -228,12 +221,12 @@ def test_dragging_the_kl_weight_widens_the_band(shown):
     box = slider.bounding_box()
     middle = box["y"] + box["height"] / 2
     thumb = box["x"] + 8 + (box["width"] - 16) * 4 / 6
-    drag(page, (thumb, middle), (thumb + box["width"] / 6, middle))
+    by_mouse(page, (thumb, middle), (thumb + box["width"] / 6, middle))
     assert trait(page, "kl_weight") == pytest.approx(10, rel=0.1)
     rest(page)
     wide = width(page, 2.5)
     assert wide > 1.5 * before
-    drag(page, (thumb + box["width"] / 6, middle), (thumb - box["width"] / 3, middle))
+    by_mouse(page, (thumb + box["width"] / 6, middle), (thumb - box["width"] / 3, middle))
     assert trait(page, "kl_weight") < 0.02
     rest(page)
     assert width(page, 2.5) < before / 2
@@ -271,7 +264,7 @@ def test_a_clicked_point_is_answered(shown):
 
 def test_points_are_dragged_removed_and_brought_back(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL))
-    drag(page, place(page, 0, 0), place(page, 0.5, -10))
+    by_mouse(page, place(page, 0, 0), place(page, 0.5, -10))
     moved = trait(page, "points")
     assert moved[6] == pytest.approx([0.5, -10], abs=0.15)
     assert moved[:6] + moved[7:] == LINE[:6] + LINE[7:]
@@ -281,7 +274,7 @@ def test_points_are_dragged_removed_and_brought_back(shown):
     page.mouse.dblclick(*place(page, *LINE[2]))
     assert trait(page, "points") == LINE[:2] + LINE[3:]
     page.get_by_label("Erase").check()
-    drag(page, place(page, -1.5, -3), place(page, -1.25, -2.5))
+    by_mouse(page, place(page, -1.5, -3), place(page, -1.25, -2.5))
     page.mouse.click(*place(page, 2.5, 5))  # there is nothing
     assert trait(page, "points") == LINE[3:]
     page.get_by_role("button", name="Reset data").click()
@@ -301,7 +294,7 @@ def test_a_gap_is_cut_moved_and_closed(shown):
     rest(page)
     fit = trait(page, "fit")
     page.get_by_label("Cut a gap", exact=True).check()
-    drag(page, place(page, -0.9, 12), place(page, 0.6, 12))
+    by_mouse(page, place(page, -0.9, 12), place(page, 0.6, 12))
     assert trait(page, "gap") == pytest.approx([-0.9, 0.6], abs=0.02)
     assert page.locator(".point.unused").count() == 6
     assert "λ = 0.538" in mark(page, "B").inner_text()  # 7 data, 13 parameters
@@ -310,7 +303,7 @@ def test_a_gap_is_cut_moved_and_closed(shown):
     edge = page.get_by_role("slider", name="Right edge of the gap")
     edge.press("ArrowRight")
     assert trait(page, "gap")[1] == pytest.approx(0.65, abs=0.02)
-    drag(page, place(page, trait(page, "gap")[1], 12), place(page, -2, 12))
+    by_mouse(page, place(page, trait(page, "gap")[1], 12), place(page, -2, 12))
     low, high = trait(page, "gap")
     assert high == pytest.approx(low + 0.1)  # no edge passes the other
     page.get_by_role("button", name="Close the gap").click()
@@ -321,21 +314,12 @@ def test_a_gap_is_cut_moved_and_closed(shown):
 # Used by touch
 
 
-def swipe(page, *places):
-    """Put a finger on the first place, move it over the others and lift it."""
-    session = page.context.new_cdp_session(page)
-    kinds = ["touchStart"] + ["touchMove"] * (len(places) - 1)
-    for kind, (x, y) in zip(kinds, places, strict=True):
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 def test_a_finger_adds_moves_and_erases_points(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL), width=375, has_touch=True)
     page.touchscreen.tap(*place(page, 2.5, 5))
     assert trait(page, "points")[-1] == pytest.approx([2.5, 5], abs=0.3)
     start, end = place(page, 2.5, 5), place(page, 2, -10)
-    swipe(page, start, [(a + b) / 2 for a, b in zip(start, end, strict=True)], end)
+    by_touch(page, start, [(a + b) / 2 for a, b in zip(start, end, strict=True)], end)
     page.wait_for_function("model.get('points').at(-1)[1] < -9")
     assert trait(page, "points")[:-1] == LINE
     assert trait(page, "points")[-1] == pytest.approx([2, -10], abs=0.3)
@@ -347,7 +331,7 @@ def test_a_finger_adds_moves_and_erases_points(shown):
 def test_a_swipe_over_the_plot_scrolls_the_page(shown):
     page = shown(PosteriorPlayground(running=False, **SMALL), width=375, has_touch=True)
     x, y = place(page, 2.5, 0)
-    swipe(page, *[(x, y - distance) for distance in range(0, 110, 10)])
+    by_touch(page, *[(x, y - distance) for distance in range(0, 110, 10)])
     page.wait_for_function("scrollY > 20")
     assert trait(page, "points") == LINE
 

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from helpers.figure_clock import FRAME, pass_frames, pass_time, settle, stop_clock
+from helpers.pointers import by_mouse
 
 from bnn_tutorial.figures.figure import FIGURES, STYLES
 
@@ -268,10 +269,8 @@ def test_handle_follows_the_pointer_that_holds_it(page):
     def at(x):
         return box["x"] + page.evaluate("(x) => plot.x(x)", x), box["y"] + 200
 
-    page.mouse.move(at(2)[0] - 5, box["y"] + page.evaluate("plot.y(30)"))  # not in its middle
-    page.mouse.down()
-    page.mouse.move(at(7)[0] - 5, at(7)[1], steps=3)
-    page.mouse.up()
+    start = (at(2)[0] - 5, box["y"] + page.evaluate("plot.y(30)"))  # not in its middle
+    by_mouse(page, start, (at(7)[0] - 5, at(7)[1]))
     # The second lies above the first; the first was nearer.
     assert page.evaluate("[...places, wasDragged]") == pytest.approx([7, 2.3, True], abs=1e-6)
     page.mouse.move(*at(4))

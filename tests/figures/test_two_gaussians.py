@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.figure_clock import pass_frames, pass_time
 from helpers.optimum import minimize
+from helpers.pointers import by_mouse, by_touch
 from playwright.sync_api import expect
 from torch.distributions import Categorical, MixtureSameFamily, Normal, kl_divergence
 from torch.testing import assert_close
@@ -188,26 +189,6 @@ def traits(page, *names):
 def one_unit(page):
     """How many pixels one unit of the x axis has: q's mean stands at 1 and p's at 0."""
     return middle(page, "q_mean")[0] - middle(page, "p_mean")[0]
-
-
-def by_mouse(page, start, end):
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*end, steps=4)
-    page.mouse.up()
-
-
-def by_touch(page, start, end):
-    touch = page.context.new_cdp_session(page)
-
-    def send(kind, *points):
-        touch_points = [{"x": x, "y": y} for x, y in points]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch_points})
-
-    send("touchStart", start)
-    for part in (0.25, 0.5, 0.75, 1.0):
-        send("touchMove", [a + part * (b - a) for a, b in zip(start, end, strict=True)])
-    send("touchEnd")
 
 
 def sums(page):
