@@ -19,7 +19,7 @@ PYTHONPATH = [ROOT / name for name in PYPROJECT["tool"]["pytest"]["ini_options"]
 # Beside the package's own dependencies: the extras, and the dependency groups.
 PARTS = {
     "bnn_tutorial/**/*.py": (),
-    "book/*.ipynb": (),
+    "book/*.ipynb": ("book",),
     "book/_extensions/*.py": ("book",),
     "benchmarks/**/*.py": ("book", "dev", "benchmark"),
     "scripts/**/*.py": ("dev",),

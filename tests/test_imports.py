@@ -10,7 +10,8 @@ from start import SHOWING
 
 import bnn_tutorial as bt
 
-HEAVY = {"torchvision", "anywidget", "ipywidgets", "IPython", "sympy", "matplotlib", "scipy"}
+HEAVY = {"torchvision", "anywidget", "ipywidgets", "IPython", "sympy", "matplotlib"}
+HEAVY |= {"scipy", "sklearn"}
 LOADED = """
 import sys, json
 import bnn_tutorial
