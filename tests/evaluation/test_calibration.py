@@ -1,7 +1,17 @@
 import pytest
 import torch
+from sklearn.calibration import calibration_curve
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 import bnn_tutorial as bt
+
+
+def predictions(size=500, num_classes=4, seed=0, sharpness=2.0):
+    """Probabilities in double precision, and labels that they only half explain."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = sharpness * torch.randn(size, num_classes, generator=generator, dtype=torch.float64)
+    labels = torch.multinomial((logits / 2).softmax(dim=-1), 1, generator=generator)[:, 0]
+    return logits.softmax(dim=-1), labels
 
 
 def test_reliability_bins_of_a_small_case_by_hand():
@@ -41,3 +51,70 @@ def test_calibrated_predictions_have_an_error_near_zero_and_overconfident_ones_d
 def test_wrong_predictions_are_errors(probabilities, labels, num_bins, words):
     with pytest.raises(ValueError, match=words):
         bt.expected_calibration_error(probabilities, labels, num_bins)
+
+
+@pytest.mark.parametrize("num_bins", [5, 15])
+def test_the_error_is_that_of_torchmetrics(num_bins):
+    probabilities, labels = predictions()
+    theirs = multiclass_calibration_error(probabilities, labels, 4, n_bins=num_bins, norm="l1")
+    ours = bt.expected_calibration_error(probabilities, labels, num_bins)
+    assert ours == pytest.approx(theirs.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("equal", "strategy"), [("width", "uniform"), ("mass", "quantile")])
+@pytest.mark.parametrize("label", [0, 3])
+def test_bins_of_a_class_are_those_of_scikit_learn(equal, strategy, label):
+    # 491 = 7 * 70 + 1 predictions: scikit-learn's interpolated quantiles then are data.
+    probabilities, labels = predictions(size=491)
+    bins = bt.reliability_bins(probabilities, labels, 7, equal=equal, of_class=label)
+    share, confidence = calibration_curve(
+        labels == label, probabilities[:, label], n_bins=7, strategy=strategy
+    )
+    filled = bins.count > 0
+    if equal == "mass":
+        # It counts an edge to the bin above, we to the one below: each bin has one other datum.
+        assert (bins.count - 70).abs().max() <= 1
+        torch.testing.assert_close(bins.confidence, torch.as_tensor(confidence), atol=6e-3, rtol=0)
+        return
+    torch.testing.assert_close(bins.confidence[filled], torch.as_tensor(confidence))
+    torch.testing.assert_close(bins.accuracy[filled], torch.as_tensor(share))
+
+
+def test_bins_of_equal_mass_hold_equal_numbers_and_keep_ties_together():
+    probabilities, labels = predictions(size=600)
+    bins = bt.reliability_bins(probabilities, labels, 6, equal="mass")
+    assert bins.count.tolist() == [100] * 6
+    confidence = probabilities.max(dim=-1).values.sort().values
+    assert bins.edges[:-1].tolist() == confidence[99:-1:100].tolist()
+    assert bins.edges[-1] == 1
+    ten = bt.reliability_bins(probabilities[:10], labels[:10], 3, equal="mass")
+    assert ten.count.tolist() == [4, 3, 3]  # up to the 4th, the 7th and the 10th
+    tied = torch.tensor([[0.9, 0.1]] * 5 + [[0.6, 0.4]])
+    bins = bt.reliability_bins(tied, torch.zeros(6), 3, equal="mass")
+    # The sorted confidences 0.6, 0.9 * 5 end in thirds at 0.9, 0.9 and 1.
+    assert bins.count.tolist() == [6, 0, 0]
+
+
+def test_the_classwise_error_is_the_mean_over_classes():
+    probabilities, labels = predictions(num_classes=3)
+    total = 0.0
+    for label in range(3):
+        index = torch.ceil(10 * probabilities[:, label]).long() - 1
+        is_class = (labels == label).double()
+        excess = probabilities[:, label] - is_class
+        total += sum(excess[index == b].sum().abs().item() for b in range(10))
+    ours = bt.expected_calibration_error(probabilities, labels, 10, classwise=True)
+    assert ours == pytest.approx(total / len(labels) / 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"equal": "size"}, "equal='size'"),
+        ({"of_class": 4}, "of_class=4"),
+        ({"of_class": -1}, "-1"),
+    ],
+)
+def test_unknown_bins_and_classes_are_errors(settings, words):
+    with pytest.raises(ValueError, match=words):
+        bt.reliability_bins(*predictions(), **settings)
