@@ -47,6 +47,7 @@ SHOWN_WITH = {
     ("posterior_gallery", "step_size"): {"method": "hmc", "running": True},
     ("posterior_gallery", "leapfrog_steps"): {"method": "langevin", "running": True},
     ("posterior_gallery", "running"): {"method": "hmc"},
+    ("reliability", "seed"): {"calibrated": True},
 }
 # Shows a figure and notes the traits that its module reads, sets or listens to.
 ASKED = """(traits) => {

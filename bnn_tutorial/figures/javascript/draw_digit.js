@@ -2,17 +2,18 @@
 // posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
 
 import { Answers, countVotes, nats, percent, verdict } from "./draw_digit/answers.js";
-import { rasterize, rotate } from "./draw_digit/drawing.js";
+import { rasterize } from "./draw_digit/drawing.js";
 import {
   classify,
   decomposeEntropy,
   drawNetworks,
-  readTensors,
   topClass,
   twinNetwork,
 } from "./draw_digit/network.js";
-import { Paper, show } from "./draw_digit/paper.js";
+import { Paper } from "./draw_digit/paper.js";
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
+import { rotate, show } from "./shared/images.js";
+import { readTensors } from "./shared/tensors.js";
 
 export { PageModel } from "./shared/page_model.js";
 export { classify, countVotes, decomposeEntropy, drawNetworks, verdict };

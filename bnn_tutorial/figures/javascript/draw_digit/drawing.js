@@ -1,9 +1,10 @@
 // From a reader's strokes to the 28x28 image that the networks see, prepared as MNIST was (LeCun et
 // al. 1998): in a box of 20 pixels, its centre of mass in the middle. Used by "Draw a digit".
 
+import { SIDE } from "../shared/images.js";
+
 /** @typedef {[x: number, y: number][]} Stroke of a pen, as the places it passes */
 
-export const SIDE = 28;
 const BOX = 20;
 const BRUSH = 1.4; // the pen's radius in pixels; its edge is one pixel soft
 const LARGEST_SCALE = 84; // pixels for the whole canvas: a dot stays a dot
@@ -74,33 +75,4 @@ export function rasterize(strokes) {
   image.fill(0);
   ink(image, around(SIDE - massX / mass, SIDE - massY / mass));
   return image;
-}
-
-/**
- * Return the image turned counterclockwise about its centre, between its pixels bilinear.
- *
- * @param {Float32Array} image
- * @param {number} degrees
- */
-export function rotate(image, degrees) {
-  const angle = (degrees * Math.PI) / 180;
-  const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
-  /**
-   * @param {number} row
-   * @param {number} column
-   */
-  const pixel = (row, column) =>
-    row >= 0 && row < SIDE && column >= 0 && column < SIDE ? image[row * SIDE + column] : 0;
-  return image.map((_, at) => {
-    const x = (at % SIDE) - (SIDE - 1) / 2;
-    const y = Math.floor(at / SIDE) - (SIDE - 1) / 2;
-    const fromX = cosine * x - sine * y + (SIDE - 1) / 2;
-    const fromY = sine * x + cosine * y + (SIDE - 1) / 2;
-    const [column, row] = [Math.floor(fromX), Math.floor(fromY)];
-    const [right, down] = [fromX - column, fromY - row];
-    return (
-      (1 - down) * ((1 - right) * pixel(row, column) + right * pixel(row, column + 1)) +
-      down * ((1 - right) * pixel(row + 1, column) + right * pixel(row + 1, column + 1))
-    );
-  });
 }

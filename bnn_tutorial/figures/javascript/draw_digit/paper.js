@@ -2,7 +2,8 @@
 // and takes strokes from mouse, finger and pen, or from the arrow keys and the space bar.
 
 import { html, unusedName } from "../shared/controls.js";
-import { SIDE, rasterize, rotate } from "./drawing.js";
+import { brush, readImages, rotate, show, SIDE } from "../shared/images.js";
+import { rasterize } from "./drawing.js";
 
 /**
  * @import { Traits } from "../draw_digit.js"
@@ -24,48 +25,11 @@ const DIRECTIONS = {
 /** @param {number} share */
 const within = (share) => Math.min(Math.max(share, 0), 1);
 
-/**
- * Return what draws on a canvas.
- *
- * @param {HTMLCanvasElement} canvas
- */
-const brush = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-
-/**
- * Show an image of 28x28 as dark ink on white paper.
- *
- * @param {Float32Array} image
- * @param {HTMLCanvasElement} canvas
- */
-export function show(image, canvas) {
-  const pixels = new ImageData(SIDE, SIDE);
-  image.forEach((value, i) => {
-    pixels.data.fill(255 * (1 - value), 4 * i, 4 * i + 3);
-    pixels.data[4 * i + 3] = 255;
-  });
-  brush(canvas).putImageData(pixels, 0, 0);
-}
-
-/**
- * Return ten images of 28x28 from their bytes, by the digit's name.
- *
- * @param {DataView} bytes
- * @returns {Record<string, Float32Array | undefined>}
- */
-function unpack(bytes) {
-  const size = SIDE * SIDE;
-  /** @param {number} digit */
-  const image = (digit) =>
-    Float32Array.from({ length: size }, (_, i) => bytes.getUint8(digit * size + i) / 255);
-  return Object.fromEntries(
-    Array.from({ length: bytes.byteLength / size }, (_, digit) => [digit, image(digit)]),
-  );
-}
-
 export class Paper {
   #model;
   #controls;
   #changed;
+  /** @type {Record<string, Float32Array | undefined>} by the digit's name */
   #digits;
   /** @type {Stroke | null} */
   #stroke = null; // the one being drawn
@@ -81,7 +45,7 @@ export class Paper {
     this.#model = model;
     this.#controls = controls;
     this.#changed = changed;
-    this.#digits = unpack(model.get("digit_pixels"));
+    this.#digits = Object.fromEntries(readImages(model.get("digit_pixels")).entries());
     const id = unusedName();
     const words = "Keys: arrows move the pen, space lowers and lifts it.";
     this.keys = html("p", { id, class: "keys live" }, words);
