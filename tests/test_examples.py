@@ -11,7 +11,7 @@ import pytest
 
 import bnn_tutorial as bt
 from bnn_tutorial.chapters import plotting
-from bnn_tutorial.datasets import polynomial
+from bnn_tutorial.datasets import corruptions, polynomial
 from bnn_tutorial.derivations import identity
 from bnn_tutorial.figures.figure import Figure
 
@@ -28,15 +28,16 @@ def found_in(module: ModuleType) -> dict[str, object]:
 
 def public() -> dict[str, object]:
     """What must have an example, by the name under which a reader finds it."""
-    drawing = {
-        name: value
-        for name, value in vars(plotting).items()
-        if inspect.isfunction(value) and value.__module__ == plotting.__name__ and name[0] != "_"
+    own = {
+        f"{module.__name__.rpartition('.')[2]}.{name}": value
+        for module in (corruptions, plotting)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
     }
     checking = ("symbolic", "exact", "quadrature", "monte_carlo", "Identity", "CheckTable")
     found = found_in(bt) | {"datasets.polynomial": polynomial, "figures.Figure": Figure}
     found |= {f"figures.{name}": value for name, value in found_in(bt.figures).items()}
-    found |= {f"plotting.{name}": value for name, value in drawing.items()}
+    found |= own
     found |= {f"derivations.{name}": getattr(identity, name) for name in checking}
     return found | {"derivations.check": bt.derivations.check}
 

@@ -1,5 +1,6 @@
-"""The data sets of the chapters, and those of the larger networks."""
+"""The data sets of the chapters, those of the larger networks, and corruptions of images."""
 
+from bnn_tutorial.datasets import corruptions
 from bnn_tutorial.datasets.cifar10 import load_cifar10
 from bnn_tutorial.datasets.fashion_mnist import load_fashion_mnist
 from bnn_tutorial.datasets.letters import load_letters
@@ -8,6 +9,7 @@ from bnn_tutorial.datasets.polynomial import polynomial, polynomial_data
 from bnn_tutorial.datasets.two_moons import two_moons
 
 __all__ = [
+    "corruptions",
     "load_cifar10",
     "load_fashion_mnist",
     "load_letters",

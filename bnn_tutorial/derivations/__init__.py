@@ -5,11 +5,15 @@ One module a chapter; the page "Verified equations" explains how to read the che
 
 from bnn_tutorial.derivations import (
     bayes,
+    calibration,
+    decisions,
     kl_and_elbo,
     mnist,
     other_roads,
     polynomial_regression,
     reparameterization,
+    two_kinds,
+    unfamiliar_inputs,
 )
 from bnn_tutorial.derivations.identity import CheckTable, Identity, IdentityError
 
@@ -19,7 +23,11 @@ CHAPTERS = (
     reparameterization,
     polynomial_regression,
     mnist,
+    two_kinds,
     other_roads,
+    calibration,
+    unfamiliar_inputs,
+    decisions,
 )
 IDENTITIES = {identity.label: identity for chapter in CHAPTERS for identity in chapter.IDENTITIES}
 

@@ -14,7 +14,7 @@ from sphinx.ext.napoleon import GoogleDocstring
 import bnn_tutorial
 from bnn_tutorial import derivations, figures
 from bnn_tutorial.chapters import plotting
-from bnn_tutorial.datasets import polynomial
+from bnn_tutorial.datasets import corruptions, polynomial
 from bnn_tutorial.derivations import identity
 from bnn_tutorial.figures.figure import Figure
 
@@ -40,7 +40,7 @@ def public_objects() -> dict[str, object]:
     found["bnn_tutorial.datasets.polynomial"] = polynomial
     found["bnn_tutorial.figures.figure.Figure"] = Figure
     found |= {f"bnn_tutorial.figures.{name}": getattr(figures, name) for name in figures.__all__}
-    for module in (plotting, derivations, identity):
+    for module in (corruptions, plotting, derivations, identity):
         found |= members(module)
     for name, value in list(found.items()):
         if inspect.isclass(value):
