@@ -106,7 +106,7 @@ def test_a_training_step_trains():
 
 
 def test_a_loss_that_is_not_finite_is_an_error():
-    data = torch.full((8, 1), torch.inf), torch.randn(8, 1)
+    data = torch.randn(8, 1), torch.full((8, 1), torch.inf)
     with pytest.raises(ValueError, match="the loss is not finite"):
         speed.training_step(
             peers.twin, bt.regression_network(5), nn.MSELoss(), data, 8, fused=False
