@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from helpers.figure_clock import pass_time
+from helpers.figure_model import trait
 from torch.testing import assert_close
 from traitlets import TraitError
 
@@ -117,10 +118,6 @@ def drawn(page):
         assert len(set(itertools.chain(*places))) == sum(map(len, places))
         panels.append([len(group) for group in places])
     return panels
-
-
-def trait(page, name):
-    return page.evaluate("(name) => model.get(name)", name)
 
 
 def test_at_rest_it_tells_the_chapters_story(shown):

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from classify_digits import ANGLE, TRAINING_DIGITS, classify
+from helpers.figure_model import said, set_traits, traits
 from helpers.monte_carlo import STANDARD_ERRORS, assert_mean
 from helpers.node import Node
 from playwright.sync_api import expect
@@ -170,18 +171,6 @@ def test_the_examples_go_from_sure_to_vague_at_equal_steps():
 def test_a_value_out_of_bounds_is_refused_by_name(name, value):
     with pytest.raises(TraitError, match=name):
         Cover(**{name: value})
-
-
-def traits(page, *names):
-    return page.evaluate("(names) => names.map((name) => model.get(name))", names)
-
-
-def set_traits(page, **values):
-    page.evaluate("(all) => Object.entries(all).forEach((one) => model.set(...one))", values)
-
-
-def said(page):
-    return page.locator(".result").inner_text().replace("\u00a0", " ")
 
 
 def percent(share):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from helpers.figure_model import said, set_traits, traits
 from playwright.sync_api import expect
 from sklearn.datasets import load_breast_cancer
 from traitlets import TraitError
@@ -184,18 +185,6 @@ def test_equally_sure_cases_count_with_their_mean_cost(module):
 def test_a_value_out_of_bounds_is_refused_by_name(name, value):
     with pytest.raises(TraitError, match=name):
         Decide(**{name: value})
-
-
-def traits(page, *names):
-    return page.evaluate("(names) => names.map((name) => model.get(name))", names)
-
-
-def set_traits(page, **values):
-    page.evaluate("(all) => Object.entries(all).forEach((one) => model.set(...one))", values)
-
-
-def said(page):
-    return page.locator(".result").inner_text()
 
 
 def test_the_first_sight_says_who_is_referred_and_what_that_saves(shown):

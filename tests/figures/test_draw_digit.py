@@ -8,6 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 from helpers.figure_clock import pass_time
+from helpers.figure_model import trait
 from helpers.node import Node
 from helpers.pointers import by_touch
 from playwright.sync_api import Page
@@ -199,7 +200,7 @@ def results(page: Page) -> dict:
     pass_time(page, 400)
     names = ("example", "strokes", "angle", "image", "votes", "probabilities", "aleatoric")
     names += ("epistemic", "twin_probabilities")
-    return {name: page.evaluate("(name) => model.get(name)", name) for name in names}
+    return {name: trait(page, name) for name in names}
 
 
 def mouse_draws(page: Page, points: list[tuple[float, float]]) -> None:

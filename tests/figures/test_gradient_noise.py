@@ -6,6 +6,7 @@ import pytest
 import sympy
 import torch
 from helpers.figure_clock import pass_frames, pass_time
+from helpers.figure_model import traits
 from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
 from helpers.pointers import by_mouse
 from traitlets import TraitError
@@ -230,7 +231,7 @@ def test_axis_is_fitted_or_held(shown):
     fitted = axis()
     before = widths()
     page.get_by_label("hold the axis").click()
-    assert setting(page, "hold_axis") == [True]
+    assert traits(page, "hold_axis") == [True]
     assert "axis held" in page.locator("svg .label").text_content()
     page.get_by_label("standard deviation").press("Home")
     assert axis() == fitted
@@ -281,11 +282,6 @@ def slider_place(slider, value):
     return box["x"] + thumb / 2 + share * (box["width"] - thumb), box["y"] + box["height"] / 2
 
 
-def setting(page, *names):
-    """The traits that Python would read."""
-    return [page.evaluate("(name) => model.get(name)", name) for name in names]
-
-
 def variances(page):
     """The exact variances of the score function, of weight draws and of local draws."""
     return [float(row[3].replace(",", "")) for row in table(page)]
@@ -296,28 +292,28 @@ def test_used_by_mouse(shown):
     score, weight, local = variances(page)
     slider = page.get_by_label("batch size B")
     by_mouse(page, slider_place(slider, 50), slider_place(slider, 99))
-    assert setting(page, "batch_size") == [pytest.approx(99, abs=1)]
+    assert traits(page, "batch_size") == [pytest.approx(99, abs=1)]
     assert variances(page)[2] < 0.6 * local  # V / B
     assert weight > variances(page)[1] > 1  # never less than C = 4σ²
 
     page.get_by_label("baseline").click()
-    assert setting(page, "baseline", "draws") == [True, 1000]
+    assert traits(page, "baseline", "draws") == [True, 1000]
     assert variances(page)[0] < score / 4
     assert table(page)[0][0] == "score function, baseline"
     page.get_by_role("button", name="1,000 draws").click()
-    assert setting(page, "draws") == [2000]
+    assert traits(page, "draws") == [2000]
     page.get_by_role("button", name="Reset").click()
-    assert setting(page, "draws") == [0]
+    assert traits(page, "draws") == [0]
 
 
 def test_used_by_touch_on_a_phone(shown):
     page = shown(GradientNoise(), width=375, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     page.touchscreen.tap(*slider_place(page.get_by_label("number of weights d"), 60))
-    assert setting(page, "weights") == [pytest.approx(60, abs=2)]
+    assert traits(page, "weights") == [pytest.approx(60, abs=2)]
     page.get_by_label("baseline").tap()
     page.get_by_role("button", name="1 draw", exact=True).tap()
-    assert setting(page, "baseline", "draws") == [True, 1001]
+    assert traits(page, "baseline", "draws") == [True, 1001]
     targets = page.locator("button, .slider input, .check").all()
     assert min(target.bounding_box()["height"] for target in targets) >= 24
 
@@ -330,15 +326,15 @@ def test_used_by_keyboard_alone(shown):
             page.keyboard.press(key)
 
     press("Tab", "ArrowRight", "Tab", "End", "Tab", "ArrowLeft", "ArrowLeft", "Tab", "Space")
-    assert setting(page, "std", "weights", "batch_size", "baseline") == [0.55, 100, 48, True]
+    assert traits(page, "std", "weights", "batch_size", "baseline") == [0.55, 100, 48, True]
     press("Tab", "Space")
-    assert setting(page, "hold_axis") == [True]
+    assert traits(page, "hold_axis") == [True]
     press("Tab", "Tab", "Enter", "Tab", "Space")  # past Play
-    assert setting(page, "draws") == [2001]
+    assert traits(page, "draws") == [2001]
     press("Tab", "Enter", "Enter")  # a second time it does nothing
-    assert setting(page, "draws") == [0]
+    assert traits(page, "draws") == [0]
     press("Shift+Tab", "Shift+Tab", "Enter")  # Reset has kept the focus
-    assert setting(page, "draws") == [1]
+    assert traits(page, "draws") == [1]
 
 
 def drawn(page):
@@ -361,7 +357,7 @@ def test_plays_in_sight_only_and_says_where_it_paused(shown):
     paused = drawn(page)
     assert paused > before
     page.get_by_role("button", name="Pause").click()
-    assert setting(page, "draws") == [paused]
+    assert traits(page, "draws") == [paused]
     pass_frames(page, 10)
     assert drawn(page) == paused
 
@@ -376,7 +372,7 @@ def test_setting_moved_while_it_plays_starts_anew(shown):
     pass_frames(page, 5)
     assert 1000 < drawn(page) < 5000  # on from there
     page.get_by_role("button", name="Pause").click()
-    assert setting(page, "draws") == [drawn(page)]
+    assert traits(page, "draws") == [drawn(page)]
 
 
 def test_nothing_moves_by_itself_where_motion_is_unwanted(shown):
@@ -390,17 +386,17 @@ def test_ends_at_the_most_draws(shown):
     pass_frames(page)
     assert drawn(page) == 99_999
     page.get_by_role("button", name="1,000 draws").press("Enter")
-    assert setting(page, "draws") == [100_000]
+    assert traits(page, "draws") == [100_000]
     text = page.locator(".result").inner_text()
     assert text.startswith("100,000 draws: enough. Reset to start again.")
     enabled = [b.inner_text() for b in page.get_by_role("button").all() if b.is_enabled()]
     assert enabled == ["Reset"]
     page.keyboard.press("Enter")  # the focus has stayed, and nothing more is drawn
     assert page.evaluate("document.activeElement.textContent") == "1,000 draws"
-    assert setting(page, "draws") == [100_000]
+    assert traits(page, "draws") == [100_000]
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert setting(page, "draws") == [0]
+    assert traits(page, "draws") == [0]
 
 
 MANY = """(traits) => {
@@ -417,9 +413,9 @@ def test_many_draws_come_in_portions(module_page, shown):
     page = shown(figure)
     pass_frames(page, 5)
     assert drawn(page) == 5000
-    assert setting(page, "draws") == [5000]
+    assert traits(page, "draws") == [5000]
     page.get_by_role("button", name="1,000 draws").click()
-    assert setting(page, "draws") == [6000]
+    assert traits(page, "draws") == [6000]
 
 
 @pytest.mark.parametrize("width", [800, 375, 320])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.figure_clock import pass_frames, pass_time, rest
+from helpers.figure_model import trait
 from helpers.monte_carlo import assert_covariance, assert_mean, assert_variance
 from helpers.optimum import minimize
 from helpers.pointers import by_mouse, by_touch
@@ -480,10 +481,6 @@ def test_training_data_are_the_points():
 
 
 # The figure as a reader uses it
-
-
-def trait(page, name):
-    return page.evaluate("(name) => model.get(name)", name)
 
 
 def middle(locator):

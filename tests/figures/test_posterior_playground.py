@@ -10,6 +10,7 @@ import pytest
 import torch
 import traitlets
 from helpers.figure_clock import pass_frames, pass_time, rest, settle
+from helpers.figure_model import trait
 from helpers.monte_carlo import assert_mean, assert_variance
 from helpers.pointers import by_mouse, by_touch
 from torch.distributions import Normal
@@ -21,10 +22,6 @@ from bnn_tutorial.figures.posterior_playground import NOISE_STD
 
 LINE = [[x / 4, x / 2] for x in range(-6, 7)]
 SMALL = {"points": LINE, "hidden_units": 4, "noise_std": 1.0}
-
-
-def trait(page, name):
-    return page.evaluate("(name) => model.get(name)", name)
 
 
 def width(page, x):

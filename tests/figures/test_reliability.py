@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.figure_model import said, set_traits, traits
 from helpers.monte_carlo import assert_mean, assert_variance
 from torch.distributions import Bernoulli, Binomial, Normal
 from torch.testing import assert_close
@@ -221,18 +222,6 @@ def test_drawn_labels_are_as_frequent_as_their_probabilities(mathematics):
 def test_a_value_out_of_bounds_is_refused_by_name(name, value):
     with pytest.raises(TraitError, match=name):
         Reliability(**{name: value})
-
-
-def traits(page, *names):
-    return page.evaluate("(names) => names.map((name) => model.get(name))", names)
-
-
-def set_traits(page, **values):
-    page.evaluate("(all) => Object.entries(all).forEach((one) => model.set(...one))", values)
-
-
-def said(page):
-    return page.locator(".result").inner_text()
 
 
 def bold(page):

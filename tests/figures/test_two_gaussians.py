@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from helpers.figure_clock import pass_frames, pass_time
+from helpers.figure_model import traits
 from helpers.optimum import minimize
 from helpers.pointers import by_mouse, by_touch
 from playwright.sync_api import expect
@@ -180,10 +181,6 @@ def middle(page, trait):
     """Where a handle lies, in pixels of the window."""
     box = handle(page, trait).bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def traits(page, *names):
-    return page.evaluate("(names) => names.map((name) => model.get(name))", names)
 
 
 def one_unit(page):

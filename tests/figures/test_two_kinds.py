@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from helpers.figure_model import set_traits, traits
 from helpers.monte_carlo import assert_mean, assert_variance
 from playwright.sync_api import expect
 from torch.distributions import Normal
@@ -180,14 +181,6 @@ def test_on_average_the_audit_is_what_both_bands_promise(module, source):
 def test_a_value_out_of_bounds_is_refused_by_name(name, value):
     with pytest.raises(TraitError, match=name):
         TwoKinds(**{name: value})
-
-
-def traits(page, *names):
-    return page.evaluate("(names) => names.map((name) => model.get(name))", names)
-
-
-def set_traits(page, **values):
-    page.evaluate("(all) => Object.entries(all).forEach((one) => model.set(...one))", values)
 
 
 def numbers(page):
