@@ -125,10 +125,12 @@ from .training import (
     History,
     KLWarmup,
     NonFiniteLossError,
+    at_rest,
     elbo_loss,
     evaluate,
     fit,
     process_group,
+    train_side_by_side,
 )
 
 __version__: str
@@ -178,6 +180,7 @@ __all__ = [
     "VarianceDecomposition",
     "WeightSamples",
     "alexnet",
+    "at_rest",
     "audit_band",
     "auroc",
     "average_precision",
@@ -251,5 +254,6 @@ __all__ = [
     "swag",
     "three_conv_three_fc",
     "to_bayesian",
+    "train_side_by_side",
     "two_moons",
 ]

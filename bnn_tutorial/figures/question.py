@@ -70,6 +70,14 @@ def _valid_choices(choices: list[Any], kind: str, chosen: int | None) -> list[di
     return valid
 
 
+def _choice(answer: str) -> dict[str, Any]:
+    """Return the choice that is written as ``"text | reply"``."""
+    parts = answer.split(" | ")
+    if len(parts) != 2:
+        raise ValueError(f"answer {answer!r}: expected a choice, ' | ' and its reply")
+    return {"text": parts[0], "reply": parts[1]}
+
+
 class Question(Figure):
     """A question with choices that answer back, for a prediction or as a check.
 
@@ -120,6 +128,48 @@ class Question(Figure):
         **traits: Any,
     ) -> None:
         super().__init__(question=question, choices=choices, **traits)
+
+    @classmethod
+    def prediction(cls, question: str, *answers: str) -> "Question":
+        """Return a question to ask before a result is shown.
+
+        Args:
+            question: what is asked.
+            answers: two or more, each a choice, ``" | "`` and its reply.
+
+        Raises:
+            ValueError: an answer has not exactly one ``" | "``.
+
+        Example:
+            >>> import bnn_tutorial as bt
+            >>> figure = bt.figures.Question.prediction(
+            ...     "Which part shrinks?", "Both | Look at the orange line.", "One | Which?"
+            ... )
+            >>> figure.kind, figure.choices[1]["text"]
+            ('prediction', 'One')
+        """
+        return cls(question, [_choice(answer) for answer in answers], kind="prediction")
+
+    @classmethod
+    def check(cls, question: str, right: str, *wrong: str) -> "Question":
+        """Return a check, in which the right answer stands second.
+
+        Args:
+            question: what is asked.
+            right: the right choice, ``" | "`` and its reply.
+            wrong: one or more others, in the same form.
+
+        Raises:
+            ValueError: an answer has not exactly one ``" | "``.
+
+        Example:
+            >>> import bnn_tutorial as bt
+            >>> figure = bt.figures.Question.check("1 + 1?", "2 | Yes.", "3 | No.", "1 | No.")
+            >>> [choice["text"] for choice in figure.choices if choice["answer"]]
+            ['2']
+        """
+        choices = [_choice(answer) for answer in wrong]
+        return cls(question, [*choices[:1], _choice(right) | {"answer": True}, *choices[1:]])
 
     def still(self) -> str:
         """Return the question, its choices as a list, and the replies in a fold."""

@@ -5,6 +5,7 @@ from bnn_tutorial.training.fit import evaluate, fit
 from bnn_tutorial.training.history import History
 from bnn_tutorial.training.kl_schedules import BlundellWeights, KLWarmup
 from bnn_tutorial.training.processes import process_group
+from bnn_tutorial.training.side_by_side import at_rest, train_side_by_side
 from bnn_tutorial.training.steps import NonFiniteLossError
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "History",
     "KLWarmup",
     "NonFiniteLossError",
+    "at_rest",
     "elbo_loss",
     "evaluate",
     "fit",
     "process_group",
+    "train_side_by_side",
 ]

@@ -24,7 +24,7 @@ def choices(right=1, number=3):
 
 
 def question(**traits):
-    return Question("What does the band do?", choices(), **traits)
+    return Question("What does the band do?", **{"choices": choices()} | traits)
 
 
 def chosen(page):
@@ -40,6 +40,21 @@ def wrong(index, **changes):
     found = choices()
     found[index] |= changes
     return found
+
+
+def test_short_forms_are_the_same_questions():
+    answers = [f"{text} | {reply}" for text, reply in zip(TEXTS, REPLIES, strict=True)]
+    check = Question.check("What does the band do?", answers[1], answers[0], answers[2])
+    prediction = Question.prediction("What does the band do?", *answers)
+    assert (check.kind, check.choices) == ("check", question().choices)
+    plain = question(kind="prediction", choices=choices(right=None))
+    assert (prediction.kind, prediction.choices) == ("prediction", plain.choices)
+
+
+@pytest.mark.parametrize("answer", ["It stays.", "It | may | stay."])
+def test_an_answer_without_its_reply_is_an_error(answer):
+    with pytest.raises(ValueError, match=r"expected a choice, ' \| ' and its reply"):
+        Question.prediction("Why?", "It stays. | Look.", answer)
 
 
 @pytest.mark.parametrize(
