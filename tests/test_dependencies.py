@@ -22,7 +22,7 @@ PARTS = {
     "book/*.ipynb": ("book",),
     "book/_extensions/*.py": ("book",),
     "benchmarks/**/*.py": ("book", "dev", "benchmark"),
-    "scripts/**/*.py": ("dev",),
+    "scripts/**/*.py": ("book", "dev"),
     "tests/**/*.py": ("book", "dev"),
 }
 # Of the group "benchmark", which is in an environment of its own.

@@ -2,10 +2,12 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
 import nbformat
+import reading_times
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
@@ -97,3 +99,40 @@ def test_every_exercise_has_its_answer(chapter):
     answers = re.findall(r"\{solution\} (\S+)\n:class: dropdown", text)
     assert exercises
     assert exercises == answers
+
+
+def test_notebook_states_the_minutes_that_the_script_measures(notebook):
+    stated = reading_times.STATED.findall(notebook.read_text(encoding="utf-8"))
+    measured = f"{reading_times.minutes(reading_times.measure(notebook))} minutes to read"
+    assert stated in ([], [measured]), "run scripts/reading_times.py --write"
+
+
+def test_no_chapter_needs_a_rest(chapter):
+    """A chapter longer than that is two."""
+    assert reading_times.minutes(reading_times.measure(chapter)) <= reading_times.LONGEST
+
+
+def test_what_is_read_is_counted_and_what_is_folded_is_not(tmp_path):
+    def counted(*parts: NotebookNode) -> dict[str, int]:
+        path = tmp_path / "counted.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=[*parts]), path)
+        return {kind: count for kind, count in reading_times.measure(path).items() if count}
+
+    markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+    prose = (
+        "# Two words\n\nOne $a + b$ and [a link](page.ipynb#place), {glue:text}`some_number:.2f`."
+    )
+    assert counted(markdown(prose)) == {"words": 8}
+    assert counted(markdown("Then\n\n$$ a = b $$ (eq-a)\n\nso")) == {"words": 2, "equations": 1}
+    exercise = "```{exercise}\n:label: one\nCompute it.\n```"
+    assert counted(markdown(f"Try it.\n\n{exercise}")) == {"words": 2}
+    assert counted(code("a = 1\n\nb = 2")) == {"lines of code": 2}
+    assert counted(code("a = 1", metadata={"tags": ["hide-input"]})) == {}
+    assert counted(code("check('?')", metadata={"tags": ["remove-input"]})) == {"questions": 1}
+    figure = {"tags": ["hide-input"], "mystnb": {"figure": {"caption": "one"}}}
+    assert counted(code("draw()", metadata=figure)) == {"figures": 1}
+    table = {"tags": ["hide-input"], "mystnb": {"markdown_format": "myst"}}
+    assert counted(code("rows()", metadata=table)) == {"tables": 1}
+    dynamic = code("bt.figures.TwoKinds()", metadata={"tags": ["hide-input"]})
+    assert counted(dynamic) == {"figures to play with": 1}
+    assert reading_times.minutes(Counter(words=400, figures=2)) == 4
