@@ -6,12 +6,21 @@ One module a chapter; the page "Verified equations" explains how to read the che
 from bnn_tutorial.derivations import (
     bayes,
     calibration,
+    conformal,
     decisions,
-    kl_and_elbo,
+    doubt_of_a_classifier,
+    elbo,
+    estimators,
+    kl_divergence,
+    mean_field,
     mnist,
+    one_best_network,
     other_roads,
     polynomial_regression,
     reparameterization,
+    sampling,
+    selective_prediction,
+    turned_digits,
     two_kinds,
     unfamiliar_inputs,
 )
@@ -19,14 +28,23 @@ from bnn_tutorial.derivations.identity import CheckTable, Identity, IdentityErro
 
 CHAPTERS = (
     bayes,
-    kl_and_elbo,
+    one_best_network,
+    kl_divergence,
+    elbo,
     reparameterization,
+    estimators,
     polynomial_regression,
+    mean_field,
     mnist,
+    turned_digits,
     two_kinds,
+    doubt_of_a_classifier,
+    sampling,
     other_roads,
     calibration,
+    conformal,
     unfamiliar_inputs,
+    selective_prediction,
     decisions,
 )
 IDENTITIES = {identity.label: identity for chapter in CHAPTERS for identity in chapter.IDENTITIES}
@@ -45,9 +63,9 @@ def check(*labels: str) -> CheckTable:
 
     Examples:
         >>> from bnn_tutorial import derivations
-        >>> derivations.check("eq-baseline", "eq-gradient-noise")
-        eq-baseline: f(w) = w³ and any b, by integration (symbolic): identical
-        eq-gradient-noise: any covariance matrix of four gradients (symbolic): identical
+        >>> derivations.check("eq-decide-threshold", "eq-kinds-class")
+        eq-decide-threshold: where both cost the same (symbolic; general): identical
+        eq-kinds-class: both sides expanded (symbolic; instance: three draws, any p): identical
     """
     unknown = [label for label in labels if label not in IDENTITIES]
     if unknown:

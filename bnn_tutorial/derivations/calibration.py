@@ -1,6 +1,5 @@
 """The numbered equations of the chapter "calibration" and their checks."""
 
-import itertools
 import math
 from fractions import Fraction
 
@@ -8,7 +7,7 @@ import sympy
 import torch
 from sympy import log, symbols
 from torch import Tensor
-from torch.distributions import Beta, Categorical, Normal, kl_divergence
+from torch.distributions import Categorical, kl_divergence
 
 from bnn_tutorial.derivations.distributions import (
     EPSILON,
@@ -20,17 +19,13 @@ from bnn_tutorial.derivations.distributions import (
     standard_draws,
 )
 from bnn_tutorial.derivations.identity import (
-    Draws,
     Expressions,
     Identity,
     Numbers,
     exact,
-    monte_carlo,
     quadrature,
     symbolic,
 )
-from bnn_tutorial.evaluation.bands import recalibrated_levels
-from bnn_tutorial.evaluation.conformal import conformal_quantile
 from bnn_tutorial.evaluation.recalibration import TemperatureScaling
 from bnn_tutorial.evaluation.scores import brier_score, decompose_brier, log_score
 
@@ -56,11 +51,14 @@ EQ_CAL_PIT = Identity(
     name="The probability integral transform",
     formula=r"""P(u \le p) = p \quad\text{for all } p""",
     checks=(
-        symbolic("an exponential distribution, any level", _pit_exponential),
+        symbolic(
+            "through the inverse", _pit_exponential, scope="exponential distributions, any level"
+        ),
         quadrature(
-            "a Gaussian, level 0.3: the mass below the quantile",
+            "the mass below the quantile",
             _pit_on_grid,
             absolute_tolerance=1e-3,
+            scope="one Gaussian, level 0.3",
         ),
     ),
 )
@@ -93,11 +91,16 @@ EQ_CAL_FLOOR = Identity(
     formula=r"""\mathbb E\, \big| \mathrm{share}_b - a \big|
 \approx \sqrt{\frac{2\, a\, (1 - a)}{\pi\, n_b}}""",
     checks=(
-        symbolic("the mean absolute value of a Gaussian", _half_normal),
+        symbolic(
+            "the mean absolute value of a Gaussian",
+            _half_normal,
+            scope="any deviation; that the gap is about Gaussian is not checked here",
+        ),
         exact(
-            "a = 0.8, 400 data: the binomial distribution, within 1 percent",
+            "by the binomial distribution, within 1 percent",
             _binomial_gap,
             absolute_tolerance=1.6e-4,
+            scope="a = 0.8, 400 data",
         ),
     ),
 )
@@ -141,9 +144,21 @@ EQ_CAL_PROPER = Identity(
 \mathbb E\, \lVert p - e_Y \rVert^2 &= \sum_c p^*_c (1 - p^*_c) + \lVert p - p^* \rVert^2
 \end{aligned}""",
     checks=(
-        exact("log score, four classes: torch's entropy and KL", _proper_log),
-        exact("Brier score, four classes", _proper_brier),
-        symbolic("two classes: the best statement is the truth", _proper_best),
+        exact(
+            "log score, by torch's entropy and KL",
+            _proper_log,
+            scope="four classes, one pair of distributions",
+        ),
+        exact(
+            "Brier score, by the package",
+            _proper_brier,
+            scope="four classes, one pair of distributions",
+        ),
+        symbolic(
+            "the best statement is the truth",
+            _proper_best,
+            scope="log score, two classes, any chance",
+        ),
     ),
 )
 
@@ -186,8 +201,8 @@ EQ_CAL_BRIER = Identity(
 + \underbrace{\bar o (1 - \bar o)}_{\text{uncertainty}} \Big]
 \end{aligned}""",
     checks=(
-        exact("five data, two statements, in fractions", _brier_parts),
-        exact("200 data, four statements of three classes: the package", _brier_package),
+        exact("in fractions", _brier_parts, scope="five data of two classes, two statements"),
+        exact("by the package", _brier_package, scope="200 data of three classes, four statements"),
     ),
 )
 
@@ -237,99 +252,19 @@ EQ_CAL_TEMPERATURE = Identity(
 &= \frac1N \sum_n \operatorname{Var}_{c \sim p_n}[z_{n,c}] \ge 0
 \end{aligned}""",
     checks=(
-        exact("the slope, by autograd", _temperature_slope),
-        exact("the curvature, by autograd", _temperature_curvature),
-        exact("at the package's temperature: no slope", _temperature_minimum),
-    ),
-)
-
-
-def _levels_of_narrow_band() -> Numbers:
-    """A Gaussian stated half as wide as it is: R in closed form, and the mass below."""
-    stated, true = normal(0.0, 0.5), normal(0.0, 1.0)
-    level = torch.tensor(0.9, dtype=torch.float64)
-    # R(p) is the true mass below the stated quantile; its inverse asks the other way round.
-    asked = stated.cdf(true.icdf(level))
-    return true.cdf(stated.icdf(asked)), level
-
-
-def _levels_by_package() -> Draws:
-    """New observations below the quantile that the package asks for, from 400,000 others."""
-    stated, observed = normal(0.0, 0.5), standard_draws(6, 450_000)
-    asked = recalibrated_levels(stated.cdf(observed[:400_000]), torch.tensor([0.9]))
-    below = stated.cdf(observed[400_000:]) <= asked
-    return below.double(), 0.9
-
-
-EQ_CAL_LEVELS = Identity(
-    label="eq-cal-levels",
-    chapter="calibration",
-    name="Asking for another level",
-    formula=r"""P\big( y \le F^{-1}( R^{-1}(p) ) \big) = R\big( R^{-1}(p) \big) = p""",
-    checks=(
-        exact("a Gaussian stated half as wide as it is", _levels_of_narrow_band),
-        monte_carlo("the same, by the package's levels", _levels_by_package),
-    ),
-)
-
-
-def _ranks_counted() -> Numbers:
-    """All orders of six scores: how often the last is at most the bound of the first five."""
-    level, covered = 0.6, 0
-    orders = list(itertools.permutations(range(6)))
-    for order in orders:
-        scores = torch.tensor(order, dtype=torch.float64)
-        covered += int(scores[5] <= conformal_quantile(scores[:5], level))
-    return Fraction(covered, len(orders)), Fraction(math.ceil(6 * level), 6)
-
-
-def _scores_drawn() -> Draws:
-    """Skewed scores: the share covered, over calibration sets of 19 and a new datum each."""
-    scores = standard_draws(7, 4000, 20).exp()
-    hits = [row[19] <= conformal_quantile(row[:19], 0.9) for row in scores]
-    return torch.stack(hits).double(), 18 / 20
-
-
-EQ_CAL_CONFORMAL = Identity(
-    label="eq-cal-conformal",
-    chapter="calibration",
-    name="The promise of a conformal set",
-    formula=r"""P\big( s(x_{n+1}, y_{n+1}) \le \hat q \big) = \frac{k}{n + 1}
-\in \Big[ \gamma,\; \gamma + \frac{1}{n + 1} \Big)""",
-    checks=(
-        exact("n = 5, all 720 orders counted", _ranks_counted),
-        monte_carlo("n = 19, skewed scores drawn", _scores_drawn),
-    ),
-)
-
-
-def _order_statistic() -> Expressions:
-    """The density of the second smallest of four uniform scores, from its distribution."""
-    share = symbols("v", positive=True)
-    at_least_two = sum(
-        sympy.binomial(4, hits) * share**hits * (1 - share) ** (4 - hits) for hits in range(2, 5)
-    )
-    beta = share ** (2 - 1) * (1 - share) ** (3 - 1) / sympy.beta(2, 3)
-    return sympy.expand(sympy.diff(at_least_two, share)), sympy.expand(beta.rewrite(sympy.gamma))
-
-
-def _coverage_of_sets() -> Draws:
-    """The variance of the coverage, over 4,000 calibration sets of 19 Gaussian scores."""
-    scores = standard_draws(8, 4000, 19)
-    bounds = torch.stack([conformal_quantile(row, 0.9) for row in scores])
-    coverage = Normal(0.0, 1.0).cdf(bounds)
-    law = Beta(18.0, 2.0)
-    return (coverage - law.mean).square(), law.variance.item()
-
-
-EQ_CAL_BETA = Identity(
-    label="eq-cal-beta",
-    chapter="calibration",
-    name="Coverage, given the calibration set",
-    formula=r"""\mathrm{coverage} \sim \mathrm{Beta}(k,\; n + 1 - k)""",
-    checks=(
-        symbolic("n = 4, k = 2: the density of an order statistic", _order_statistic),
-        monte_carlo("n = 19: the variance over calibration sets", _coverage_of_sets),
+        exact(
+            "the slope, by autograd", _temperature_slope, scope="50 data of four classes, β = 0.7"
+        ),
+        exact(
+            "the curvature, by autograd",
+            _temperature_curvature,
+            scope="50 data of four classes, β = 0.7",
+        ),
+        exact(
+            "at the package's temperature: no slope",
+            _temperature_minimum,
+            scope="50 data of four classes",
+        ),
     ),
 )
 
@@ -340,7 +275,4 @@ IDENTITIES = (
     EQ_CAL_PROPER,
     EQ_CAL_BRIER,
     EQ_CAL_TEMPERATURE,
-    EQ_CAL_LEVELS,
-    EQ_CAL_CONFORMAL,
-    EQ_CAL_BETA,
 )

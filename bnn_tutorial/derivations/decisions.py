@@ -52,8 +52,12 @@ EQ_DECIDE_RULE = Identity(
     name="The action of least expected cost",
     formula=r"a^* = \arg\min_a \sum_c p_c\, C_{ac}",
     checks=(
-        exact("five patients: the best of all 243 assignments", _all_rules),
-        monte_carlo("what is paid is what was promised, on average", _promise),
+        exact(
+            "the best of all 243 assignments", _all_rules, scope="five patients, one table of costs"
+        ),
+        monte_carlo(
+            "what is paid is what was promised, on average", _promise, scope="one table of costs"
+        ),
     ),
 )
 
@@ -69,7 +73,7 @@ EQ_DECIDE_THRESHOLD = Identity(
     chapter="decisions",
     name="The threshold of two actions",
     formula=r"p > \frac{c_{\text{alarm}}}{c_{\text{alarm}} + c_{\text{miss}}}",
-    checks=(symbolic("where both cost the same", _threshold),),
+    checks=(symbolic("where both cost the same", _threshold, scope="general"),),
 )
 
 
@@ -97,9 +101,17 @@ EQ_DECIDE_REFER = Identity(
     formula=r"""\text{refer if} \quad \frac{c_{\text{refer}}}{c_{\text{miss}}} < p
 < 1 - \frac{c_{\text{refer}}}{c_{\text{alarm}}}""",
     checks=(
-        symbolic("lower limit: to send home costs as much", _send_home_or_refer),
-        symbolic("upper limit: to treat costs as much", _treat_or_refer),
-        exact("the chapter's costs, on a grid of probabilities", _referred_share),
+        symbolic(
+            "lower limit: to send home costs as much",
+            _send_home_or_refer,
+            scope="any costs; the lower limit alone",
+        ),
+        symbolic(
+            "upper limit: to treat costs as much",
+            _treat_or_refer,
+            scope="any costs; the upper limit alone",
+        ),
+        exact("on a grid of probabilities", _referred_share, scope="the chapter's costs"),
     ),
 )
 
@@ -120,7 +132,11 @@ EQ_DECIDE_CHOW = Identity(
     chapter="decisions",
     name="Chow's rule",
     formula=r"""\text{refer if} \quad 1 - \max_c p_c > \frac{c_{\text{refer}}}{c_{\text{wrong}}}""",
-    checks=(exact("four classes: 1,000 answers, by the table of costs", _chow),),
+    checks=(
+        exact(
+            "by the table of costs", _chow, scope="1,000 answers of four classes, one pair of costs"
+        ),
+    ),
 )
 
 
@@ -135,7 +151,7 @@ EQ_DECIDE_MEAN = Identity(
     chapter="decisions",
     name="Only the averaged probability counts",
     formula=r"\mathbb E_w\Big[ \sum_c p_c(w)\, C_{ac} \Big] = \sum_c \bar p_c\, C_{ac}",
-    checks=(exact("50 draws, four patients: costs first, average first", _mean_first),),
+    checks=(exact("costs first, average first", _mean_first, scope="50 draws, four patients"),),
 )
 
 
@@ -166,8 +182,15 @@ EQ_DECIDE_WORTH = Identity(
     formula=r"""V = \min_a \sum_c \bar p_c\, C_{ac}
 - \mathbb E_w\Big[ \min_a \sum_c p_c(w)\, C_{ac} \Big] \ge 0""",
     checks=(
-        exact("draws that agree: 0", _worth_of_nothing, absolute_tolerance=1e-12),
-        quadrature("p uniform over the draws, by areas", _worth_by_quadrature),
+        exact(
+            "nothing to learn: 0",
+            _worth_of_nothing,
+            absolute_tolerance=1e-12,
+            scope="draws that agree",
+        ),
+        quadrature(
+            "by areas", _worth_by_quadrature, scope="p uniform over the draws, one table of costs"
+        ),
     ),
 )
 
@@ -196,8 +219,13 @@ C(a, r) &= -m\, a + \tfrac\gamma2\, (a r)^2, \\
 a^* &= \frac{m}{\gamma\, \mathbb E[r^2]}
 \end{aligned}""",
     checks=(
-        symbolic("the slope of the expected cost is 0", _best_position),
-        quadrature("5,000 returns, 3,001 positions", _best_of_draws, absolute_tolerance=1e-3),
+        symbolic("the slope of the expected cost is 0", _best_position, scope="general"),
+        quadrature(
+            "the best of 3,001 positions",
+            _best_of_draws,
+            absolute_tolerance=1e-3,
+            scope="5,000 returns, one premium and aversion",
+        ),
     ),
 )
 
@@ -221,9 +249,24 @@ a_\pm &= \frac{m \pm \kappa / h}{\gamma\, \mathbb E[r^2]}, \\
 a^* &= \min(\max(a_0,\; a_-),\; a_+)
 \end{aligned}""",
     checks=(
-        quadrature("too little held: up to the edge", lambda: _held_back(0.2), 1e-5),
-        quadrature("inside: nothing is traded", lambda: _held_back(1.05), 1e-5),
-        quadrature("too much held: down to the edge", lambda: _held_back(1.9), 1e-5),
+        quadrature(
+            "up to the edge",
+            lambda: _held_back(0.2),
+            1e-5,
+            scope="too little held, one set of costs",
+        ),
+        quadrature(
+            "nothing is traded",
+            lambda: _held_back(1.05),
+            1e-5,
+            scope="a position inside, one set of costs",
+        ),
+        quadrature(
+            "down to the edge",
+            lambda: _held_back(1.9),
+            1e-5,
+            scope="too much held, one set of costs",
+        ),
     ),
 )
 

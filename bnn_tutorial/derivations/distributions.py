@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 W, MU, EPSILON = sympy.symbols("w mu epsilon", real=True)
+MU_PRIOR = sympy.Symbol("mu_p", real=True)
 SIGMA, SIGMA_PRIOR, NOISE = sympy.symbols("sigma sigma_p s", positive=True)
 COUNT = sympy.Symbol("N", positive=True, integer=True)
 
@@ -41,6 +42,12 @@ def gaussian(value: Real, mean: Real, std: Real) -> sympy.Expr:
     return sympy.exp(log_gaussian(value, mean, std))
 
 
+def gaussian_kl(mean: Real, std: Real, prior_mean: Real, prior_std: Real) -> sympy.Expr:
+    """KL(N(mean, std^2) || N(prior_mean, prior_std^2)), the right-hand side of eq-kl-gaussian."""
+    squares = std**2 + (mean - prior_mean) ** 2
+    return sympy.log(prior_std / std) + squares / (2 * prior_std**2) - sympy.Rational(1, 2)
+
+
 def expectation(expression: sympy.Expr) -> sympy.Expr:
     """E_q of a polynomial in w, integrated power by power after w = mu + sigma epsilon."""
     polynomial = sympy.Poly(sympy.expand(expression).subs(W, MU + SIGMA * EPSILON), EPSILON)
@@ -61,10 +68,21 @@ def normal(mean: float, std: float) -> Normal:
     return Normal(torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64))
 
 
+def on_grid(mean: float, std: float) -> Tensor:
+    """log N(w; mean, std^2) on GRID."""
+    return normal(mean, std).log_prob(GRID)
+
+
 def standard_draws(seed: int, *shape: int) -> Tensor:
     """Standard normal draws."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def log_ratio_draws(q: Normal, p: Normal, seed: int) -> Tensor:
+    """20,000 draws of log q(w) - log p(w), w from q."""
+    w = q.mean + q.stddev * standard_draws(seed, 20_000)
+    return q.log_prob(w) - p.log_prob(w)
 
 
 def integral(values: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import sympy
 from torch import Tensor
 
 STANDARD_ERRORS = 5.0
+GENERAL = "general"
 
 # The two sides of a check.
 Expressions = tuple[sympy.Expr | float, sympy.Expr | float]
@@ -43,21 +44,34 @@ class Outcome:
 class Check:
     """One way to test an identity.
 
-    Its ``statement`` says what is compared, its ``method`` how; ``run`` compares.
+    Its ``statement`` says what is compared, its ``method`` how; ``run`` compares. Its ``scope`` is
+    "general" where it covers every case of which the equation speaks, for all values of the
+    symbols, and otherwise says in words which instance it covers.
     """
 
     statement: str
     method: str
     run: Callable[[], Outcome]
+    scope: str = ""
+
+    @property
+    def coverage(self) -> str:
+        """What the check covers, in a reader's words, general or an instance and which."""
+        return self.scope if self.scope in ("", GENERAL) else f"instance: {self.scope}"
+
+    def __str__(self) -> str:
+        how = "; ".join(filter(None, (self.method, self.coverage)))
+        return f"{self.statement} ({how})"
 
 
 # The sides are Expressions, of which the API reference would look for SymPy's own page.
-def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]]) -> Check:
+def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]], *, scope: str = "") -> Check:
     """Return a check that two SymPy expressions are equal for every value of their symbols.
 
     Args:
         statement: what is compared, a sentence or a step of a derivation.
         sides: returns the two expressions.
+        scope: "general", or the instance that is checked, such as "three data, any noise".
 
     Examples:
         >>> import sympy
@@ -72,10 +86,16 @@ def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]]) -> Check:
         equal = sympy.simplify(left - right) == 0
         return Outcome(str(left), str(right), 0.0 if equal else math.nan, 0.0)
 
-    return Check(statement, "symbolic", run)
+    return Check(statement, "symbolic", run, scope)
 
 
-def exact(statement: str, sides: Callable[[], Numbers], absolute_tolerance: float = 0.0) -> Check:
+def exact(
+    statement: str,
+    sides: Callable[[], Numbers],
+    absolute_tolerance: float = 0.0,
+    *,
+    scope: str = "",
+) -> Check:
     """Return a check that two numbers are equal up to rounding, 1e-9 of the larger one.
 
     Args:
@@ -83,6 +103,7 @@ def exact(statement: str, sides: Callable[[], Numbers], absolute_tolerance: floa
         sides: returns the two numbers, computed in double precision or as fractions.
         absolute_tolerance: a difference that is allowed whatever the size of the numbers, as in
             ``math.isclose``; needed where one is 0 and the other 0 up to rounding.
+        scope: the instance that is checked; "general" only where all cases are counted.
 
     Examples:
         >>> from bnn_tutorial.derivations.identity import exact
@@ -93,11 +114,15 @@ def exact(statement: str, sides: Callable[[], Numbers], absolute_tolerance: floa
         >>> exact("a rounded 0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-9).run().passed
         True
     """
-    return _numeric(statement, "exact arithmetic", sides, 1e-9, absolute_tolerance)
+    return _numeric(statement, "exact arithmetic", sides, 1e-9, absolute_tolerance, scope)
 
 
 def quadrature(
-    statement: str, sides: Callable[[], Numbers], absolute_tolerance: float = 0.0
+    statement: str,
+    sides: Callable[[], Numbers],
+    absolute_tolerance: float = 0.0,
+    *,
+    scope: str = "",
 ) -> Check:
     """Return a check of a numerical integral against a formula, to 1e-8 of the larger one.
 
@@ -106,6 +131,7 @@ def quadrature(
         sides: returns the integral and the formula's value.
         absolute_tolerance: a difference that is allowed whatever the size of the numbers; needed
             where the formula is an approximation or the integral a coarse one.
+        scope: the instance that is checked, such as "one weight, two data".
 
     Examples:
         >>> import math
@@ -116,7 +142,7 @@ def quadrature(
         >>> quadrature("a bell", lambda: (integral, math.sqrt(2 * math.pi))).run().passed
         True
     """
-    return _numeric(statement, "quadrature", sides, 1e-8, absolute_tolerance)
+    return _numeric(statement, "quadrature", sides, 1e-8, absolute_tolerance, scope)
 
 
 def _numeric(
@@ -125,21 +151,23 @@ def _numeric(
     sides: Callable[[], Numbers],
     relative_tolerance: float,
     absolute_tolerance: float,
+    scope: str,
 ) -> Check:
     def run() -> Outcome:
         left, right = (float(side) for side in sides())
         tolerance = max(relative_tolerance * max(abs(left), abs(right)), absolute_tolerance)
         return Outcome(f"{left:.6g}", f"{right:.6g}", left - right, tolerance)
 
-    return Check(statement, method, run)
+    return Check(statement, method, run, scope)
 
 
-def monte_carlo(statement: str, sides: Callable[[], Draws]) -> Check:
+def monte_carlo(statement: str, sides: Callable[[], Draws], *, scope: str = "") -> Check:
     """Return a check that independent draws average to a value, within 5 standard errors.
 
     Args:
         statement: what is compared.
         sides: returns the draws, shape (S,), and the expected value.
+        scope: the instance that is checked, such as "one coin".
 
     Raises:
         ValueError: when it runs, the draws are not of shape (S,), or all are equal: their spread
@@ -172,7 +200,7 @@ def monte_carlo(statement: str, sides: Callable[[], Draws]) -> Check:
             STANDARD_ERRORS * standard_error,
         )
 
-    return Check(statement, "Monte Carlo", run)
+    return Check(statement, "Monte Carlo", run, scope)
 
 
 @dataclass(frozen=True)
@@ -229,20 +257,19 @@ class CheckTable:
         for identity, check, outcome in self.rows:
             if not outcome.passed:
                 raise IdentityError(
-                    f"{identity.label}: {check.statement} ({check.method}): {outcome.left} against "
-                    f"{outcome.right}, difference {outcome.difference:.3g}, allowed "
-                    f"{outcome.tolerance:.3g}"
+                    f"{identity.label}: {check}: {outcome.left} against {outcome.right}, "
+                    f"difference {outcome.difference:.3g}, allowed {outcome.tolerance:.3g}"
                 )
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{identity.label}: {check.statement} ({check.method}): {_verdict(check, outcome)}"
+            f"{identity.label}: {check}: {_verdict(check, outcome)}"
             for identity, check, outcome in self.rows
         )
 
     def _repr_html_(self) -> str:
         lines = ["<table><thead><tr>"]
-        lines += [f"<th>{title}</th>" for title in ("What is compared", "How", "Result")]
+        lines += [f"<th>{title}</th>" for title in ("What is compared", "How", "Scope", "Result")]
         lines.append("</tr></thead><tbody>")
         previous = None
         for identity, check, outcome in self.rows:
@@ -251,11 +278,12 @@ class CheckTable:
                 formula = "" if self.folded else f"\\[{html.escape(identity.formula)}\\]"
                 link = f"{identity.chapter}.html#equation-{identity.label}"
                 lines.append(
-                    f'<tr><th colspan="3" scope="rowgroup"><a href="{link}">'
+                    f'<tr><th colspan="4" scope="rowgroup"><a href="{link}">'
                     f"{html.escape(identity.name)}</a>{formula}</th></tr>"
                 )
                 previous = identity
-            cells = (check.statement, check.method, f"✓ {_verdict(check, outcome)}")
+            verdict = f"✓ {_verdict(check, outcome)}"
+            cells = (check.statement, check.method, check.coverage, verdict)
             lines += ["<tr>", *(f"<td>{html.escape(cell)}</td>" for cell in cells), "</tr>"]
         lines.append("</tbody></table>")
         table = "\n".join(lines)

@@ -11,7 +11,14 @@ import torch
 from sympy import Rational, Symbol, exp, log, symbols
 from torch.distributions import Categorical
 
-from bnn_tutorial.derivations.distributions import binomial_std, normal, quad, standard_draws
+from bnn_tutorial.derivations.distributions import (
+    COUNT,
+    binomial_std,
+    log_gaussian,
+    normal,
+    quad,
+    standard_draws,
+)
 from bnn_tutorial.derivations.identity import (
     Draws,
     Expressions,
@@ -23,7 +30,6 @@ from bnn_tutorial.derivations.identity import (
     symbolic,
 )
 from bnn_tutorial.evaluation.calibration import expected_calibration_error
-from bnn_tutorial.evaluation.entropy import decompose_entropy
 from bnn_tutorial.likelihoods import CategoricalLikelihood
 
 
@@ -59,9 +65,51 @@ EQ_MNIST_LIKELIHOOD = Identity(
         r" &\quad = \log \sum_{c} e^{f_w(x)_c} - f_w(x)_y \end{aligned}"
     ),
     checks=(
-        symbolic("both sides for three classes, exponentiated", _likelihood_symbolic),
-        symbolic("its slope in the true class's logit: probability − 1", _likelihood_gradient),
-        exact("CategoricalLikelihood against torch's Categorical", _likelihood_torch),
+        symbolic(
+            "both sides, exponentiated", _likelihood_symbolic, scope="three classes, any logits"
+        ),
+        symbolic(
+            "the slope in the true logit is its probability − 1",
+            _likelihood_gradient,
+            scope="three classes, any logits",
+        ),
+        exact(
+            "CategoricalLikelihood, against torch's Categorical",
+            _likelihood_torch,
+            scope="one set of logits",
+        ),
+    ),
+)
+
+
+def _fan_in_symbolic() -> Expressions:
+    value, std = Symbol("a", positive=True), Symbol("v", positive=True)
+    positive_half = value**2 * exp(-(value**2) / (2 * std**2)) / sympy.sqrt(2 * sympy.pi) / std
+    return sympy.integrate(positive_half, (value, 0, sympy.oo)), std**2 / 2
+
+
+def _fan_in_draws() -> Draws:
+    inputs = torch.tensor([0.3, 1.2, 0.0, 2.0, 0.7], dtype=torch.float64)
+    weights = 0.4 * standard_draws(5, 20_000, 5)
+    return (weights @ inputs).relu().square(), 0.4**2 * inputs.square().sum().item() / 2
+
+
+EQ_MNIST_FAN_IN = Identity(
+    label="eq-mnist-fan-in",
+    chapter="mnist",
+    name="What a layer's prior does to its signal",
+    formula=(
+        r"\begin{aligned} & \mathbb E\Big[\mathrm{relu}\Big(\sum_{i=1}^{n} w_i h_i\Big)^2\Big] \\"
+        r" &\quad = \frac{n s^2}{2} \cdot \frac1n \sum_{i=1}^{n} h_i^2,"
+        r" \quad w_i \sim \mathcal N(0, s^2) \end{aligned}"
+    ),
+    checks=(
+        symbolic(
+            "half the variance lies above 0",
+            _fan_in_symbolic,
+            scope="the step for one unit, any Gaussian of mean 0",
+        ),
+        monte_carlo("outputs of drawn weights", _fan_in_draws, scope="five inputs, s = 0.4"),
     ),
 )
 
@@ -91,11 +139,34 @@ EQ_MNIST_MINIBATCH = Identity(
     ),
     checks=(
         exact(
-            "its average over all 15 batches of 2 from 6 data: full-data loss",
+            "all batches average to the full loss",
             lambda: _every_minibatch(6),
+            scope="15 batches of 2 from 6 data",
         ),
-        exact("the error of dividing the KL by B: λ KL (1/B − 1/N)", _wrong_minibatch),
+        exact(
+            "KL over B: too much by λ KL (1/B − 1/N)",
+            _wrong_minibatch,
+            scope="15 batches of 2 from 6 data",
+        ),
     ),
+)
+
+
+def _map_gradient() -> Expressions:
+    w, kl_weight, std = symbols("w lambda s", positive=True)
+    penalty = -kl_weight / COUNT * log_gaussian(w, 0, std)
+    return sympy.diff(penalty, w), kl_weight * w / (COUNT * std**2)
+
+
+EQ_MNIST_MAP = Identity(
+    label="eq-mnist-map",
+    chapter="mnist",
+    name="A Gaussian prior as weight decay",
+    formula=(
+        r"\frac{\partial}{\partial w} \Big(-\frac{\lambda}{N} \log \mathcal N(w; 0, s^2)\Big)"
+        r" = \frac{\lambda}{N s^2}\, w"
+    ),
+    checks=(symbolic("slope of the loss, and of the decay", _map_gradient, scope="general"),),
 )
 
 
@@ -124,7 +195,7 @@ EQ_MNIST_PREDICTIVE = Identity(
         r" & \approx \frac1S \sum_{s=1}^{S} p(y \mid x, w_s), \\ & \quad w_s \sim q(w)"
         r" \end{aligned}"
     ),
-    checks=(monte_carlo("two classes, Gaussian logit: average of draws, integral", _predictive),),
+    checks=(monte_carlo("the second step", _predictive, scope="a Gaussian logit"),),
 )
 
 
@@ -155,8 +226,10 @@ EQ_MNIST_JENSEN = Identity(
         r" \end{aligned}"
     ),
     checks=(
-        symbolic("three draws with any probabilities", _jensen),
-        exact("draws of 1/2 and 1: the gap is ½ ln(9/8) nats", _jensen_gap),
+        symbolic(
+            "the difference of the two sides", _jensen, scope="three draws, any probabilities"
+        ),
+        exact("a gap of ½ ln(9/8) nats", _jensen_gap, scope="draws of 1/2 and 1"),
     ),
 )
 
@@ -183,8 +256,38 @@ EQ_MNIST_LOGITS = Identity(
         r" = \frac{\prod_s p_{s,c}^{1/S}}{\sum_{k} \prod_s p_{s,k}^{1/S}}"
     ),
     checks=(
-        symbolic("two draws, three classes: the odds of two classes", _logits),
-        exact("seven draws, ten classes", _logits_torch),
+        symbolic("the odds of two classes", _logits, scope="two draws, three classes, any logits"),
+        exact("by softmax", _logits_torch, scope="seven draws, ten classes"),
+    ),
+)
+
+
+def _mean_network(mean: float, variance: float) -> Numbers:
+    shrunk = mean / math.sqrt(1 + math.pi * variance / 8)
+    return _mean_sigmoid(mean, math.sqrt(variance)), 1 / (1 + math.exp(-shrunk))
+
+
+EQ_MNIST_MEAN_NETWORK = Identity(
+    label="eq-mnist-mean-network",
+    chapter="mnist",
+    name="Confidence lost in averaging",
+    formula=(
+        r"\begin{aligned} & \int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df \\"
+        r" &\quad \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg) \end{aligned}"
+    ),
+    checks=(
+        quadrature(
+            "against the integral, to 0.01, far out",
+            lambda: _mean_network(4, 16),
+            absolute_tolerance=0.01,
+            scope="m = 4, v = 16",
+        ),
+        quadrature(
+            "against the integral, to 0.01",
+            lambda: _mean_network(1, 4),
+            absolute_tolerance=0.01,
+            scope="m = 1, v = 4",
+        ),
     ),
 )
 
@@ -221,8 +324,8 @@ EQ_MNIST_ECE = Identity(
         r" \left| \mathrm{accuracy}_b - \mathrm{confidence}_b \right| \end{aligned}"
     ),
     checks=(
-        exact("four predictions, by hand", _ece_by_hand),
-        exact("400 predictions: the package, one loop over the data", _ece_loop),
+        exact("by hand", _ece_by_hand, scope="four predictions"),
+        exact("the package, and a loop", _ece_loop, scope="400 predictions"),
     ),
 )
 
@@ -238,82 +341,62 @@ EQ_MNIST_ACCURACY_ERROR = Identity(
     chapter="mnist",
     name="Standard error of an accuracy",
     formula=r"\mathrm{se}(a) = \sqrt{\frac{a\,(1 - a)}{N}}",
-    checks=(exact("N = 12, a = 9/10: summed over all 13 outcomes", _accuracy_error),),
+    checks=(exact("summed over all 13 outcomes", _accuracy_error, scope="N = 12, a = 9/10"),),
 )
 
 
-def _entropy_symbolic() -> Expressions:
-    a, b = Symbol("a", positive=True), Symbol("b", positive=True)
-    draws = [(a, 1 - a), (b, 1 - b)]
-    mean = [(p + q) / 2 for p, q in zip(*draws, strict=True)]
-    total = -sum(p * log(p) for p in mean)
-    aleatoric = sum(-sum(p * log(p) for p in draw) for draw in draws) / 2
-    epistemic = (
-        sum(sum(p * (log(p) - log(m)) for p, m in zip(draw, mean, strict=True)) for draw in draws)
-        / 2
+def _paired_error() -> Numbers:
+    # All samples of three from a population of four: the square is right on average.
+    population = [Fraction(value) for value in (0, 1, -2, 5)]
+    samples = list(itertools.product(population, repeat=3))
+    means = [sum(sample) / 3 for sample in samples]
+    squares = [
+        sum((value - mean) ** 2 for value in sample) / (3 * 2)
+        for sample, mean in zip(samples, means, strict=True)
+    ]
+    center = sum(means) / len(means)
+    variance = sum((mean - center) ** 2 for mean in means) / len(means)
+    return sum(squares) / len(squares), variance
+
+
+def _paired_less() -> Expressions:
+    # On 0/1 scores: a images only the first gets right, b only the second, of N.
+    first, second, count = symbols("a b N", positive=True)
+    mean = (first - second) / count
+    squares = (
+        first * (1 - mean) ** 2 + second * (1 + mean) ** 2 + (count - first - second) * mean**2
     )
-    return sympy.expand(total - aleatoric), sympy.expand(epistemic)
+    return squares / count, (first + second) / count - mean**2
 
 
-def _entropy_torch() -> Numbers:
-    draws = (2 * standard_draws(3, 9, 1, 10)).softmax(dim=-1)
-    mean = Categorical(probs=draws.mean(dim=0))
-    divergence = torch.distributions.kl_divergence(Categorical(probs=draws), mean)
-    return decompose_entropy(draws).epistemic, divergence.mean()
-
-
-def _entropy_disagreement() -> Numbers:
-    # Two sure draws for two classes: no draw is in doubt, and all of ln 2 is disagreement.
-    parts = decompose_entropy(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=torch.float64))
-    return parts.epistemic, math.log(2)
-
-
-EQ_MNIST_ENTROPY = Identity(
-    label="eq-mnist-entropy",
+EQ_MNIST_PAIRED_ERROR = Identity(
+    label="eq-mnist-paired-error",
     chapter="mnist",
-    name="Entropy decomposition",
-    formula=(
-        r"\begin{aligned} \underbrace{\mathbb H[\bar p]}_{\text{total}} ={}"
-        r" & \underbrace{\frac1S \sum_{s} \mathbb H[p_s]}_{\text{aleatoric}} \\"
-        r" & + \underbrace{\frac1S \sum_{s} \mathrm{KL}(p_s \,\|\, \bar p)}_{\text{epistemic}}"
-        r" \end{aligned}"
-    ),
+    name="Standard error of a mean difference",
+    formula=(r"\mathrm{se}(\bar d) = \sqrt{\frac{\sum_{n} (d_n - \bar d)^2}{N (N - 1)}}"),
     checks=(
-        symbolic("two draws, two classes", _entropy_symbolic),
-        exact("nine draws, ten classes: decompose_entropy, the mean KL", _entropy_torch),
-        exact("two sure draws that contradict each other: ln 2", _entropy_disagreement),
-    ),
-)
-
-
-def _mean_network(mean: float, variance: float) -> Numbers:
-    shrunk = mean / math.sqrt(1 + math.pi * variance / 8)
-    return _mean_sigmoid(mean, math.sqrt(variance)), 1 / (1 + math.exp(-shrunk))
-
-
-EQ_MNIST_MEAN_NETWORK = Identity(
-    label="eq-mnist-mean-network",
-    chapter="mnist",
-    name="Confidence lost in averaging",
-    formula=(
-        r"\begin{aligned} & \int \mathrm{sigmoid}(f)\, \mathcal N(f; m, v)\, \mathrm df \\"
-        r" &\quad \approx \mathrm{sigmoid}\bigg(\frac{m}{\sqrt{1 + \pi v / 8}}\bigg) \end{aligned}"
-    ),
-    checks=(
-        quadrature("m = 4, v = 16, to 0.01", lambda: _mean_network(4, 16), absolute_tolerance=0.01),
-        quadrature("m = 1, v = 4, to 0.01", lambda: _mean_network(1, 4), absolute_tolerance=0.01),
+        exact(
+            "its square, averaged over all samples: the variance",
+            _paired_error,
+            scope="64 samples of 3",
+        ),
+        symbolic(
+            "only images that one network gets count", _paired_less, scope="scores of 0 and 1"
+        ),
     ),
 )
 
 
 IDENTITIES = (
     EQ_MNIST_LIKELIHOOD,
+    EQ_MNIST_FAN_IN,
     EQ_MNIST_MINIBATCH,
+    EQ_MNIST_MAP,
     EQ_MNIST_PREDICTIVE,
     EQ_MNIST_JENSEN,
     EQ_MNIST_LOGITS,
+    EQ_MNIST_MEAN_NETWORK,
     EQ_MNIST_ECE,
     EQ_MNIST_ACCURACY_ERROR,
-    EQ_MNIST_ENTROPY,
-    EQ_MNIST_MEAN_NETWORK,
+    EQ_MNIST_PAIRED_ERROR,
 )

@@ -13,7 +13,7 @@ from itertools import product
 import sympy
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Normal
 
 from bnn_tutorial.derivations.distributions import (
     COUNT,
@@ -29,7 +29,6 @@ from bnn_tutorial.derivations.distributions import (
     log_gaussian,
     mean_under,
     normal,
-    posterior_precision,
     standard_draws,
 )
 from bnn_tutorial.derivations.identity import (
@@ -86,8 +85,8 @@ EQ_POLY_RELU = Identity(
 &\quad {} - g(z)^2
 \end{aligned}""",
     checks=(
-        symbolic("the mean, by integration", _rectified_mean),
-        symbolic("the variance, by integration", _rectified_variance),
+        symbolic("the mean, by integration", _rectified_mean, scope="general"),
+        symbolic("the variance, by integration", _rectified_variance, scope="general"),
     ),
 )
 
@@ -141,8 +140,16 @@ EQ_POLY_PRODUCTS = Identity(
 &\quad {} + \sum_j \sigma_j^2\, \mathbb E[h_j]^2
 \end{aligned}""",
     checks=(
-        exact("two units, two weights and a bias of two values, in fractions", _finite_products),
-        monte_carlo("squared deviations of drawn networks' outputs", _output_draws),
+        exact(
+            "by adding up all cases, in fractions",
+            _finite_products,
+            scope="two units, two weights and a bias of two values",
+        ),
+        monte_carlo(
+            "squared deviations of drawn networks' outputs",
+            _output_draws,
+            scope="one network, one input",
+        ),
     ),
 )
 
@@ -186,8 +193,12 @@ EQ_POLY_RECIPE = Identity(
 &\qquad - \frac{\beta}{2} \log(\pi \beta)
 \end{aligned}""",
     checks=(
-        symbolic("both sides for three data", _recipe),
-        exact("five data, the right side by torch.distributions and elbo_loss", _recipe_in_torch),
+        symbolic("both sides", _recipe, scope="three data, any values"),
+        exact(
+            "the right side by torch.distributions and elbo_loss",
+            _recipe_in_torch,
+            scope="five data",
+        ),
     ),
 )
 
@@ -233,9 +244,15 @@ s_{\text{claimed}} &= \sqrt{\frac{\beta}{2}} = \sqrt{\frac{c N}{2 P}}
 \end{aligned}""",
     checks=(
         symbolic(
-            "the s at which recipe and ELBO price a squared error alike", _noise_of_equal_price
+            "the s at which recipe and ELBO price a squared error alike",
+            _noise_of_equal_price,
+            scope="general",
         ),
-        exact("width that the recipe fits, and the exact posterior's", _recipe_posterior),
+        exact(
+            "width that the recipe fits, and the exact posterior's",
+            _recipe_posterior,
+            scope="one linear model",
+        ),
     ),
 )
 
@@ -258,7 +275,7 @@ EQ_POLY_TEMPERED = Identity(
 &\qquad - s^2 \log(2 \pi s^2), \\
 &\lambda = \frac{\beta}{2 s^2}
 \end{aligned}""",
-    checks=(symbolic("both sides for three data", _tempered_recipe),),
+    checks=(symbolic("both sides", _tempered_recipe, scope="three data, any values"),),
 )
 
 
@@ -300,9 +317,15 @@ EQ_POLY_COPIES = Identity(
 \end{aligned}""",
     checks=(
         quadrature(
-            "the objective of one q minus that of another: a coin", _weighted_objective_differences
+            "the objective of one q minus that of another",
+            _weighted_objective_differences,
+            scope="one coin",
         ),
-        symbolic("precision at weight 1/4, and with each datum four times", _posterior_of_copies),
+        symbolic(
+            "precision at weight 1/4, and with each datum four times",
+            _posterior_of_copies,
+            scope="a Gaussian mean, weight 1/4",
+        ),
     ),
 )
 
@@ -334,42 +357,10 @@ EQ_POLY_EXPECTED_NLL = Identity(
 &\quad {} + \frac{\operatorname{Var}_q[f_w(x)]}{2 s^2}
 \end{aligned}""",
     checks=(
-        symbolic("an output that takes two values", _two_point_nll),
-        monte_carlo("the NLL of a datum under drawn networks", _nll_draws),
-    ),
-)
-
-
-def _half_of_second_moment() -> Expressions:
-    """E[relu(a)^2] for a Gaussian a of mean 0, by integration, and half of its variance."""
-    a = sympy.Symbol("a", real=True)
-    density = gaussian(a, 0, SIGMA_PRIOR)
-    return sympy.integrate(a**2 * density, (a, 0, sympy.oo)), SIGMA_PRIOR**2 / 2
-
-
-def _prior_draws() -> Draws:
-    """Squares of outputs of networks drawn from the prior, at x = 1.5, and the formula."""
-    hidden, std, x = 30, 0.7, 1.5
-    model = to_bayesian(
-        regression_network(hidden), prior=Normal(0.0, std), estimator="weight", init_std=std
-    )
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("_mean"):
-                parameter.zero_()
-    samples = predict(model, torch.tensor([[x]]), 10_000, seed=0).samples
-    return samples.flatten().square(), hidden * std**4 * (1 + x**2) / 2 + std**2
-
-
-EQ_POLY_PRIOR = Identity(
-    label="eq-poly-prior",
-    chapter="polynomial_regression",
-    name="The size of the prior's functions",
-    formula=r"""\operatorname{Var}_p\left[ f_w(x) \right] = \frac{H}{2}\, \sigma_p^4\, (1 + x^2)
-+ \sigma_p^2""",
-    checks=(
-        symbolic("a ReLU keeps half of the second moment", _half_of_second_moment),
-        monte_carlo("squared outputs of networks drawn from the prior", _prior_draws),
+        symbolic("the mean over the draws", _two_point_nll, scope="an output of two values, any"),
+        monte_carlo(
+            "the NLL of a datum under drawn networks", _nll_draws, scope="one datum, one network"
+        ),
     ),
 )
 
@@ -394,8 +385,16 @@ EQ_POLY_TOTAL = Identity(
     formula=r"""\operatorname{Var}_q[y \mid x] =
 \underbrace{\operatorname{Var}_q[f_w(x)]}_{\text{epistemic}} + \underbrace{s^2}_{\text{noise}}""",
     checks=(
-        monte_carlo("squared deviations, function and noise drawn", _predictive_draws),
-        exact("two functions and noise of two values, in fractions", _finite_total),
+        monte_carlo(
+            "squared deviations, function and noise drawn",
+            _predictive_draws,
+            scope="one input, one network",
+        ),
+        exact(
+            "by adding up all cases, in fractions",
+            _finite_total,
+            scope="two functions, noise of two values",
+        ),
     ),
 )
 
@@ -422,8 +421,16 @@ EQ_POLY_OUTSIDE = Identity(
 &\quad = \operatorname{erfc}\left( \frac{b}{\sqrt{2\,(\sigma_f^2 + s^2)}} \right)
 \end{aligned}""",
     checks=(
-        quadrature("the noise's tails added up over the functions", _share_outside),
-        exact("three total standard deviations, against Normal.cdf", _three_standard_deviations),
+        quadrature(
+            "the noise's tails added up over the functions",
+            _share_outside,
+            scope="one Gaussian function, one noise",
+        ),
+        exact(
+            "the share outside, against Normal.cdf",
+            _three_standard_deviations,
+            scope="three total standard deviations",
+        ),
     ),
 )
 
@@ -445,10 +452,16 @@ EQ_POLY_UNIFORM = Identity(
 \end{aligned}""",
     checks=(
         quadrature(
-            "k = 1, counted on a grid", lambda: _uniform_outside(1.0), absolute_tolerance=1e-5
+            "counted on a grid, one deviation",
+            lambda: _uniform_outside(1.0),
+            absolute_tolerance=1e-5,
+            scope="k = 1",
         ),
         quadrature(
-            "k = 2, counted on a grid", lambda: _uniform_outside(2.0), absolute_tolerance=1e-5
+            "counted on a grid, two deviations",
+            lambda: _uniform_outside(2.0),
+            absolute_tolerance=1e-5,
+            scope="k = 2",
         ),
     ),
 )
@@ -464,50 +477,45 @@ EQ_POLY_BINOMIAL = Identity(
     chapter="polynomial_regression",
     name="How far an audit can be off",
     formula=r"""\operatorname{std}(\text{share}) = \sqrt{\frac{r\,(1 - r)}{M}}""",
-    checks=(exact("the binomial distribution added up, in fractions", _audit_spread),),
+    checks=(
+        exact(
+            "the binomial distribution added up, in fractions",
+            _audit_spread,
+            scope="one N, one share",
+        ),
+    ),
 )
 
 
-def _conditioned_variance(data: Tensor, new: Tensor, noise_std: float, prior_std: float) -> Tensor:
-    """The variance at new features (K,) by conditioning the joint Gaussian on data (N, K)."""
-    covariance = prior_std**2 * data @ data.T + noise_std**2 * torch.eye(
-        len(data), dtype=torch.float64
-    )
-    cross = prior_std**2 * data @ new
-    return prior_std**2 * new @ new - cross @ torch.linalg.solve(covariance, cross)
+def _shares_of_refits() -> Numbers:
+    """The variance of a share of three points, and its two parts, for two fits, in fractions."""
+    num_points, shares = 3, (Fraction(1, 3), Fraction(4, 5))
+    masses: dict[Fraction, Fraction] = {}
+    for share, *hits in product(shares, *[(0, 1)] * num_points):
+        chance = Fraction(1, len(shares))
+        for hit in hits:
+            chance *= share if hit else 1 - share
+        counted = Fraction(sum(hits), num_points)
+        masses[counted] = masses.get(counted, Fraction(0)) + chance
+    mean = sum(counted * chance for counted, chance in masses.items())
+    left = sum(chance * (counted - mean) ** 2 for counted, chance in masses.items())
+    return left, _variance(shares) + _average([r * (1 - r) / num_points for r in shares])
 
 
-def _last_layer() -> Numbers:
-    """The variance at a new input from the weights' precision, and by conditioning on the data."""
-    features = standard_draws(1, 6, 3)
-    data, new = features[:5], features[5]
-    by_weights = new @ torch.linalg.solve(posterior_precision(data, 0.4, 1.7), new)
-    return by_weights, _conditioned_variance(data, new, 0.4, 1.7)
-
-
-def _last_layer_draws() -> Draws:
-    """Squared deviations of the new output in draws from the weights' posterior."""
-    generator = torch.Generator().manual_seed(2)
-    data, (new, *_) = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
-    precision = posterior_precision(data, 0.4, 1.7)
-    posterior = MultivariateNormal(torch.zeros(3, dtype=torch.float64), precision_matrix=precision)
-    standard = torch.randn(50_000, 3, generator=generator, dtype=torch.float64)
-    draws = (standard @ posterior.scale_tril.T) @ new
-    return draws.square(), _conditioned_variance(data, new, 0.4, 1.7).item()
-
-
-EQ_POLY_LAST_LAYER = Identity(
-    label="eq-poly-last-layer",
+EQ_POLY_REFITS = Identity(
+    label="eq-poly-refits",
     chapter="polynomial_regression",
-    name="The exact last layer",
+    name="The points of an audit share one fit",
     formula=r"""\begin{aligned}
-&\operatorname{Var}[f(x)] \\
-&\quad = \phi(x)^\top \left( \frac{\Phi^\top \Phi}{s^2}
-+ \frac{I}{\sigma_p^2} \right)^{-1} \phi(x)
+&\operatorname{Var}[\text{share}] = \operatorname{Var}_D[r_D] \\
+&\quad {} + \mathbb E_D\left[ \frac{r_D\, (1 - r_D)}{M} \right]
 \end{aligned}""",
     checks=(
-        exact("weights' posterior, and the data's joint Gaussian conditioned", _last_layer),
-        monte_carlo("draws of the weights", _last_layer_draws),
+        exact(
+            "by adding up all cases, in fractions",
+            _shares_of_refits,
+            scope="two fits, three points",
+        ),
     ),
 )
 
@@ -519,10 +527,9 @@ IDENTITIES = (
     EQ_POLY_TEMPERED,
     EQ_POLY_COPIES,
     EQ_POLY_EXPECTED_NLL,
-    EQ_POLY_PRIOR,
     EQ_POLY_TOTAL,
     EQ_POLY_OUTSIDE,
     EQ_POLY_UNIFORM,
     EQ_POLY_BINOMIAL,
-    EQ_POLY_LAST_LAYER,
+    EQ_POLY_REFITS,
 )

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import sympy
 import torch
-from sympy import log, symbols
+from sympy import symbols
 from torch import Tensor
-from torch.distributions import Categorical, Normal, StudentT
+from torch.distributions import Normal, StudentT
 
 from bnn_tutorial.derivations.distributions import (
     COUNT,
@@ -23,7 +23,6 @@ from bnn_tutorial.derivations.distributions import (
     log_gaussian,
     mean_under,
     normal,
-    posterior_precision,
     standard_draws,
 )
 from bnn_tutorial.derivations.identity import (
@@ -36,7 +35,6 @@ from bnn_tutorial.derivations.identity import (
     quadrature,
     symbolic,
 )
-from bnn_tutorial.evaluation.entropy import decompose_entropy
 
 
 def _nll(y: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -67,8 +65,12 @@ EQ_KINDS_NLL = Identity(
 &\quad {} + \tfrac12\, \ell_w(x) + \tfrac12\, (y - m_w(x))^2\, e^{-\ell_w(x)}
 \end{aligned}""",
     checks=(
-        exact("five data, against torch's Normal", _nll_torch),
-        symbolic("the variance at its minimum is the squared residual", _best_noise),
+        exact("against torch's Normal", _nll_torch, scope="five data"),
+        symbolic(
+            "the variance at its minimum is the squared residual",
+            _best_noise,
+            scope="one datum, any residual",
+        ),
     ),
 )
 
@@ -103,9 +105,17 @@ EQ_KINDS_RATE = Identity(
     formula=r"""\operatorname{Var}[w \mid D]
 = \Big( \frac{N}{s^2} + \frac1{\sigma_p^2} \Big)^{-1}""",
     checks=(
-        symbolic("three data: curvature of the log posterior", _repeated_measurements),
-        quadrature("five data: variance of the posterior on a grid", _repeated_on_a_grid),
-        symbolic("times N, for N without end: s²", _rate),
+        symbolic(
+            "curvature of the log posterior",
+            _repeated_measurements,
+            scope="N = 3, any noise and prior",
+        ),
+        quadrature(
+            "variance of the posterior on a grid",
+            _repeated_on_a_grid,
+            scope="five data, one noise and one prior",
+        ),
+        symbolic("times N: s²", _rate, scope="the limit of many data, any noise and prior"),
     ),
 )
 
@@ -128,8 +138,8 @@ EQ_KINDS_EXPLOSION = Identity(
     name="The mean of a log-normal variance",
     formula=r"""\mathbb E_q\big[ e^{\ell} \big] = e^{a + b^2/2}""",
     checks=(
-        symbolic("any a and b, by integration", _log_normal),
-        monte_carlo("a = 0.3, b = 0.5: draws", _log_normal_draws),
+        symbolic("by integration", _log_normal, scope="general"),
+        monte_carlo("the mean of draws", _log_normal_draws, scope="a = 0.3, b = 0.5"),
     ),
 )
 
@@ -171,9 +181,13 @@ EQ_KINDS_STUDENT = Identity(
 \text{Student's } t\text{:}\quad & \frac{(\nu + 1)\, r}{\nu s^2 + r^2}
 \end{aligned}""",
     checks=(
-        symbolic("Gaussian: slope of the NLL", _gaussian_pull),
-        exact("Student's t: slope of torch's StudentT by autograd", _student_pull),
-        symbolic("its peak, at √ν s", _student_peak),
+        symbolic("Gaussian: slope of the NLL", _gaussian_pull, scope="general"),
+        exact(
+            "Student's t: slope of torch's StudentT by autograd",
+            _student_pull,
+            scope="ν = 4, s = 0.7, five residuals",
+        ),
+        symbolic("its peak, at √ν s", _student_peak, scope="general"),
     ),
 )
 
@@ -204,208 +218,20 @@ EQ_KINDS_VARIANCE = Identity(
 \underbrace{\mathbb E_q\big[ s_w^2(x) \big]}_{\text{aleatoric}}
 + \underbrace{\operatorname{Var}_q\big[ m_w(x) \big]}_{\text{epistemic}}""",
     checks=(
-        exact("two Gaussians mixed, in fractions", _mixture_variance),
-        monte_carlo("weight and noise drawn, the noise by the weight", _drawn_observations),
-    ),
-)
-
-
-def _doubt(entropy: bool) -> Expressions:
-    """Both sides for two draws of three classes, the divergence by Bregman's definition."""
-    classes = symbols("r1:4", positive=True)
-    terms = [-r * log(r) if entropy else r * (1 - r) for r in classes]
-    doubt = sympy.Add(*terms)
-    draws = [symbols(f"{name}1:4", positive=True) for name in "ab"]
-    mean = [(a + b) / 2 for a, b in zip(*draws, strict=True)]
-
-    def at(point):
-        return doubt.subs(dict(zip(classes, point, strict=True)), simultaneous=True)
-
-    slopes = [sympy.diff(doubt, r).subs(r, m) for r, m in zip(classes, mean, strict=True)]
-
-    def divergence(draw):
-        line = sum(s * (p - m) for s, p, m in zip(slopes, draw, mean, strict=True))
-        return at(mean) - at(draw) + line
-
-    right = sum(at(draw) + divergence(draw) for draw in draws) / 2
-    return sympy.expand(at(mean)), sympy.expand(right)
-
-
-def _probabilities() -> Tensor:
-    """Nine draws of four classes, shape (9, 4)."""
-    return standard_draws(3, 9, 4).softmax(dim=-1)
-
-
-def _entropy_divergence() -> Numbers:
-    """The Bregman divergence of the entropy is the KL: the package's part against torch's KL."""
-    draws = _probabilities()
-    mean = Categorical(probs=draws.mean(dim=0))
-    divergence = torch.distributions.kl_divergence(Categorical(probs=draws), mean)
-    return decompose_entropy(draws[:, None]).epistemic, divergence.mean()
-
-
-def _variance_divergence() -> Numbers:
-    """That of the summed variances is the squared distance."""
-    draws = _probabilities()
-    mean = draws.mean(dim=0)
-    epistemic = (mean * (1 - mean)).sum() - (draws * (1 - draws)).sum(dim=-1).mean()
-    return epistemic, (draws - mean).square().sum(dim=-1).mean()
-
-
-EQ_KINDS_DOUBT = Identity(
-    label="eq-kinds-doubt",
-    chapter="two_kinds",
-    name="Any concave doubt splits",
-    formula=r"""U(\bar p) = \frac1S \sum_s U(p_s) + \frac1S \sum_s D_U(p_s, \bar p)""",
-    checks=(
-        symbolic("entropy, two draws, three classes", lambda: _doubt(entropy=True)),
-        symbolic("variance, two draws, three classes", lambda: _doubt(entropy=False)),
-        exact("entropy: the excess is the mean KL", _entropy_divergence),
-        exact("variance: the excess is the mean squared distance", _variance_divergence),
-    ),
-)
-
-
-def _one_hot_covariance() -> Numbers:
-    """An entry off the diagonal, by adding up the one-hot outcomes, and by the two matrices."""
-    draws = _probabilities()
-    outcomes, mean = torch.eye(4, dtype=torch.float64), draws.mean(dim=0)
-    deviations = outcomes - mean
-    by_outcomes = (mean[:, None] * deviations).T @ deviations
-    aleatoric = torch.diag(mean) - draws.T @ draws / len(draws)
-    epistemic = (draws - mean).T @ (draws - mean) / len(draws)
-    weights = standard_draws(4, 4, 4)
-    return (weights * by_outcomes).sum(), (weights * (aleatoric + epistemic)).sum()
-
-
-EQ_KINDS_KWON = Identity(
-    label="eq-kinds-kwon",
-    chapter="two_kinds",
-    name="The covariance of a one-hot class",
-    formula=r"""\begin{aligned}
-\operatorname{Cov}[y] ={} & \frac1S \sum_s \big( \operatorname{diag}(p_s) - p_s p_s^\top \big) \\
-& + \frac1S \sum_s (p_s - \bar p)(p_s - \bar p)^\top
-\end{aligned}""",
-    checks=(exact("nine draws, four classes: the outcomes added up", _one_hot_covariance),),
-)
-
-
-def _one_class() -> Expressions:
-    draws = symbols("p1:4", real=True)
-    mean = sum(draws) / 3
-    aleatoric = sum(p * (1 - p) for p in draws) / 3
-    epistemic = sum((p - mean) ** 2 for p in draws) / 3
-    return sympy.expand(mean * (1 - mean)), sympy.expand(aleatoric + epistemic)
-
-
-EQ_KINDS_CLASS = Identity(
-    label="eq-kinds-class",
-    chapter="two_kinds",
-    name="The split for one class",
-    formula=r"""\begin{aligned}
-\bar p_c (1 - \bar p_c) ={} & \frac1S \sum_s p_{s,c} (1 - p_{s,c}) \\
-& + \frac1S \sum_s (p_{s,c} - \bar p_c)^2
-\end{aligned}""",
-    checks=(symbolic("three draws with any probabilities", _one_class),),
-)
-
-
-def _softplus_scores(logits: Tensor) -> Tensor:
-    scores = torch.nn.functional.softplus(logits)
-    return scores / scores.sum(dim=-1, keepdim=True)
-
-
-def _softplus() -> Numbers:
-    """Softplus by its integral, the sigmoid's area up to the logit, and by the formula."""
-    logits = DATA[:3]
-    ends = logits[:, None] - torch.linspace(0, 60, 600_001, dtype=torch.float64)
-    areas = -torch.trapezoid(torch.sigmoid(ends), ends, dim=1)
-    return areas[0] / areas.sum(), _softplus_scores(logits)[0]
-
-
-EQ_KINDS_SOFTPLUS = Identity(
-    label="eq-kinds-softplus",
-    chapter="two_kinds",
-    name="Scores from a softplus",
-    formula=r"""p_c = \frac{\log(1 + e^{f_c})}{\sum_k \log(1 + e^{f_k})}""",
-    checks=(quadrature("three logits, softplus as the area under a sigmoid", _softplus),),
-)
-
-
-def _shift(direction: int) -> Expressions:
-    """The odds of two classes in the limit; those of the softmax are exp(f1 - f2)."""
-    first, second, shift = symbols("f1 f2 a", real=True)
-    # The logits differ by 3/2: SymPy finds limits of one symbol only.
-    values = {first: sympy.Rational(3, 2), second: 0}
-    odds = log(1 + sympy.exp(first + shift)) / log(1 + sympy.exp(second + shift))
-    limit = sympy.limit(odds.subs(values), shift, direction * sympy.oo)
-    return limit, sympy.exp(sympy.Rational(3, 2)) if direction < 0 else sympy.Integer(1)
-
-
-def _shift_down() -> Numbers:
-    logits = 2 * standard_draws(5, 10)
-    return _softplus_scores(logits - 30)[3], logits.softmax(dim=-1)[3]
-
-
-EQ_KINDS_SHIFT = Identity(
-    label="eq-kinds-shift",
-    chapter="two_kinds",
-    name="Softplus scores of raised logits",
-    formula=r"""p_c \to
-\begin{cases}
-e^{f_c} / \sum_k e^{f_k} & a \to -\infty \\
-1 / C & a \to +\infty
-\end{cases}""",
-    checks=(
-        symbolic("odds of two classes, logits 3/2 and 0, down", lambda: _shift(-1)),
-        symbolic("the same, up", lambda: _shift(1)),
-        exact("ten logits lowered by 30: the softmax", _shift_down),
-    ),
-)
-
-
-def _tempered() -> Numbers:
-    """The variance of the tempered density on a grid, and the formula."""
-    kl_weight, noise_std, prior_std = 0.1, 1.7, 1.3
-    log_density = normal(0.0, prior_std).log_prob(GRID)
-    log_likelihood = Normal(GRID[:, None], noise_std).log_prob(DATA).sum(dim=1)
-    log_density = log_density + log_likelihood / kl_weight
-    log_density = log_density - integral(log_density.exp()).log()
-    mean = mean_under(log_density, GRID)
-    variance = mean_under(log_density, (GRID - mean).square())
-    return variance, 1 / (len(DATA) / (kl_weight * noise_std**2) + 1 / prior_std**2)
-
-
-def _tempered_rate() -> Numbers:
-    """Data that stand ten times in the list: the conjugate posterior of a linear model."""
-    ones = torch.ones(10 * len(DATA), 1, dtype=torch.float64)
-    copies = posterior_precision(ones, 1.7, 1.3)
-    return 1 / copies.squeeze(), 1 / (len(DATA) / (0.1 * 1.7**2) + 1 / 1.3**2)
-
-
-EQ_KINDS_TEMPERED = Identity(
-    label="eq-kinds-tempered",
-    chapter="two_kinds",
-    name="The width under a tempered likelihood",
-    formula=r"""\operatorname{Var}_\lambda[w \mid D] =
-\Big( \frac{N}{\lambda s^2} + \frac1{\sigma_p^2} \Big)^{-1}""",
-    checks=(
-        quadrature("five data, λ = 0.1: variance on a grid", _tempered),
-        exact("each datum ten times: the exact posterior", _tempered_rate),
+        exact("by moments, in fractions", _mixture_variance, scope="two Gaussians mixed"),
+        monte_carlo(
+            "squared deviations of what is drawn",
+            _drawn_observations,
+            scope="one Gaussian weight, noise that depends on it",
+        ),
     ),
 )
 
 
 IDENTITIES = (
+    EQ_KINDS_VARIANCE,
     EQ_KINDS_NLL,
     EQ_KINDS_RATE,
     EQ_KINDS_EXPLOSION,
     EQ_KINDS_STUDENT,
-    EQ_KINDS_VARIANCE,
-    EQ_KINDS_DOUBT,
-    EQ_KINDS_KWON,
-    EQ_KINDS_CLASS,
-    EQ_KINDS_SOFTPLUS,
-    EQ_KINDS_SHIFT,
-    EQ_KINDS_TEMPERED,
 )

@@ -3,7 +3,6 @@
 import math
 from fractions import Fraction
 
-import mpmath
 import sympy
 import torch
 from sympy import symbols
@@ -59,9 +58,11 @@ EQ_UNFAMILIAR_AUROC = Identity(
 &= P(s^{\text{out}} > s^{\text{in}}) + \tfrac12 P(s^{\text{out}} = s^{\text{in}})
 \end{aligned}""",
     checks=(
-        exact("70 scores with ties: pairs, and trapezoids under the curve", _ordered_pairs),
-        quadrature("two Gaussians 1.5 apart, by the integral", _area_of_gaussians),
-        monte_carlo("widths 1 and 2, by pairs that are drawn", _drawn_pairs),
+        exact("pairs, and trapezoids under the curve", _ordered_pairs, scope="70 scores with ties"),
+        quadrature("by the integral", _area_of_gaussians, scope="two Gaussians 1.5 apart"),
+        monte_carlo(
+            "by pairs that are drawn", _drawn_pairs, scope="two Gaussians of widths 1 and 2"
+        ),
     ),
 )
 
@@ -89,8 +90,10 @@ EQ_UNFAMILIAR_PRECISION = Identity(
     name="How many alarms are right",
     formula=r"""\text{precision} = \frac{\beta \pi}{\beta \pi + \alpha (1 - \pi)}""",
     checks=(
-        exact("one in a hundred foreign: alarms counted", _precision_by_counting),
-        symbolic("by the odds before and after an alarm", _precision_by_bayes),
+        exact(
+            "alarms counted", _precision_by_counting, scope="one in a hundred foreign, two rates"
+        ),
+        symbolic("by the odds before and after an alarm", _precision_by_bayes, scope="general"),
     ),
 )
 
@@ -122,8 +125,12 @@ EQ_UNFAMILIAR_ENERGY = Identity(
 E &= -\log \sum_c e^{z_c}
 \end{aligned}""",
     checks=(
-        exact("seven predictions of ten logits", _confidence_and_energy),
-        symbolic("logits raised by a: the energy falls by a", _raised_logits),
+        exact(
+            "by torch's softmax", _confidence_and_energy, scope="seven predictions of ten logits"
+        ),
+        symbolic(
+            "logits raised by a: the energy falls by a", _raised_logits, scope="two logits, any a"
+        ),
     ),
 )
 
@@ -159,8 +166,8 @@ d_c^2(f) &= (f - \mu_c)^\top \Sigma^{-1} (f - \mu_c) \\
 &\quad {} - \log \det(2 \pi \Sigma)
 \end{aligned}""",
     checks=(
-        exact("nine features, by torch's MultivariateNormal", _distance_and_density),
-        exact("a plain length in uncorrelated coordinates", _whitened),
+        exact("by torch's MultivariateNormal", _distance_and_density, scope="nine features, d = 3"),
+        exact("a plain length in uncorrelated coordinates", _whitened, scope="one feature, d = 3"),
     ),
 )
 
@@ -207,9 +214,15 @@ EQ_UNFAMILIAR_FAR = Identity(
 & \max_c p_c(t x) \to 1
 \end{aligned}""",
     checks=(
-        exact("eight random ReLUs: 50 times as far, on the same line", _straight),
-        exact("the largest probability there", _certain),
-        symbolic("two classes, slopes 3/2 and 0: the limit", _certain_of_two),
+        exact(
+            "50 times as far, on the same line",
+            _straight,
+            scope="one network of eight ReLUs, one ray",
+        ),
+        exact(
+            "the largest probability there", _certain, scope="one network of eight ReLUs, one ray"
+        ),
+        symbolic("the limit", _certain_of_two, scope="two classes, slopes 3/2 and 0"),
     ),
 )
 
@@ -230,7 +243,7 @@ EQ_UNFAMILIAR_VOTES = Identity(
 & \frac1S \sum_s p_c(t x \mid w_s) \\
 &\quad \to \frac1S \sum_s \mathbb 1\big[ c = \operatorname{arg\,max} v_{w_s} \big]
 \end{aligned}""",
-    checks=(exact("30 random networks, at the distance 10⁶", _votes),),
+    checks=(exact("at the distance 10⁶", _votes, scope="30 random networks, one ray"),),
 )
 
 
@@ -256,59 +269,9 @@ EQ_UNFAMILIAR_PROBIT = Identity(
     formula=r"""\sigma\!\left( \frac{t\, m}{\sqrt{1 + \pi t^2 v / 8}} \right) \to
 \sigma\!\left( m \sqrt{\frac{8}{\pi v}} \right)""",
     checks=(
-        symbolic("any mean and variance of the slope: the limit", _probit_limit),
-        exact("a slope of -0.4 ± 0.7, at the distance 10⁸", _probit_far),
+        symbolic("the limit of the argument", _probit_limit, scope="positive slopes, any variance"),
+        exact("at the distance 10⁸", _probit_far, scope="a slope of -0.4 ± 0.7"),
     ),
-)
-
-
-def _best_area() -> Expressions:
-    """Right answers first: no risk up to the coverage 1 - r, then errors alone."""
-    share, coverage = symbols("r c", positive=True)
-    area = sympy.integrate(1 - (1 - share) / coverage, (coverage, 1 - share, 1))
-    return sympy.simplify(area), share + (1 - share) * sympy.log(1 - share)
-
-
-def _best_area_by_counting() -> Numbers:
-    number, errors = 400_000, 20_000
-    wrong = torch.arange(1, number + 1, dtype=torch.float64) - (number - errors)
-    risk = wrong.clamp_min(0) / torch.arange(1, number + 1)
-    share = errors / number
-    return risk.mean(), share + (1 - share) * math.log(1 - share)
-
-
-EQ_UNFAMILIAR_AREA = Identity(
-    label="eq-unfamiliar-area",
-    chapter="unfamiliar_inputs",
-    name="The area under the best order",
-    formula=r"""\int_{1-r}^{1} \frac{c - (1 - r)}{c}\, dc = r + (1 - r) \log(1 - r)""",
-    checks=(
-        symbolic("any share of errors, by integration", _best_area),
-        # The sum over answers is a coarse integral.
-        quadrature("400,000 answers, 5 % wrong, counted", _best_area_by_counting, 1e-6),
-    ),
-)
-
-
-def _tail() -> Numbers:
-    """The binomial masses added up, and the incomplete beta function."""
-    number, errors, risk = 500, 3, 0.02
-    masses = [
-        math.comb(number, k) * risk**k * (1 - risk) ** (number - k) for k in range(errors + 1)
-    ]
-    beta = mpmath.betainc(number - errors, errors + 1, 0, 1 - risk, regularized=True)
-    return math.fsum(masses), float(beta)
-
-
-EQ_UNFAMILIAR_PROMISE = Identity(
-    label="eq-unfamiliar-promise",
-    chapter="unfamiliar_inputs",
-    name="How seldom so few errors come by luck",
-    formula=r"""\begin{aligned}
-& P\big( \mathrm{Binomial}(n, r) \le e \big) \\
-&\quad = \sum_{k=0}^{e} \binom nk r^k (1 - r)^{n - k} \le \frac\delta K
-\end{aligned}""",
-    checks=(exact("500 answers, 3 errors, by the incomplete beta function", _tail),),
 )
 
 
@@ -320,6 +283,4 @@ IDENTITIES = (
     EQ_UNFAMILIAR_FAR,
     EQ_UNFAMILIAR_VOTES,
     EQ_UNFAMILIAR_PROBIT,
-    EQ_UNFAMILIAR_AREA,
-    EQ_UNFAMILIAR_PROMISE,
 )

@@ -34,3 +34,23 @@ def test_check_takes_labels_and_names_unknown_ones():
     assert isinstance(derivations.check(label), CheckTable)
     with pytest.raises(KeyError, match="eq-nowhere"):
         derivations.check("eq-nowhere")
+
+
+def test_every_check_says_its_scope():
+    missing = [
+        f"{identity.label}: {check.statement}"
+        for identity in derivations.IDENTITIES.values()
+        for check in identity.checks
+        if not check.scope
+    ]
+    assert missing == []
+
+
+def test_only_symbols_or_a_full_count_have_a_general_scope():
+    claims = [
+        f"{identity.label}: {check.statement}"
+        for identity in derivations.IDENTITIES.values()
+        for check in identity.checks
+        if check.scope == "general" and check.method in ("quadrature", "Monte Carlo")
+    ]
+    assert claims == []

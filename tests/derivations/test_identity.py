@@ -92,6 +92,19 @@ def test_a_table_shows_every_check_and_the_formula():
     assert "eq-test: thirds (exact arithmetic): 0.333333 ≈ 0.333333" in repr(table)
 
 
+def test_a_table_says_what_is_general_and_what_an_instance():
+    checks = (
+        symbolic("square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1), scope="general"),
+        exact("thirds", lambda: (Fraction(1, 3), 1 / 3), scope="one <third>"),
+    )
+    table = CheckTable([identity(*checks)])
+    assert "eq-test: square (symbolic; general): identical" in repr(table)
+    assert "eq-test: thirds (exact arithmetic; instance: one <third>): 0.33" in repr(table)
+    html = table._repr_html_()
+    assert "<td>general</td>" in html
+    assert "<td>instance: one &lt;third&gt;</td>" in html
+
+
 def test_a_folded_table_is_one_line_and_still_runs_its_checks():
     html = CheckTable([identity(*RIGHT.values())], folded=True)._repr_html_()
     assert html.startswith('<details class="check-table"><summary>')
