@@ -1,7 +1,7 @@
 """Sliders over a notebook's own code, beside the figure that a page shows in their place.
 
-Used by the chapter "Polynomial regression with 3-sigma bands", where PyTorch trains again at each
-move of a slider. A page has no kernel to run the code: there the figure stands alone.
+Used by the chapter "What mean field knows", where PyTorch trains again at each move of a slider. A
+page has no kernel to run the code: there the figure stands alone.
 """
 
 import time

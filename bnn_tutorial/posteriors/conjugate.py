@@ -2,7 +2,7 @@
 
 A regression that is linear in its weights has a Gaussian posterior. A one-hidden-layer ReLU network
 becomes a Gaussian process as its width grows, and that process has an exact posterior too. See the
-chapter "Polynomial regression with 3-sigma bands".
+chapter "What mean field knows".
 """
 
 import math

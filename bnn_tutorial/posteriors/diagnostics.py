@@ -1,6 +1,6 @@
 """Whether chains agree, and how many independent draws they are worth.
 
-Explained in the chapter "Other roads to a posterior".
+Explained in the chapter "Sampling the posterior".
 """
 
 import torch

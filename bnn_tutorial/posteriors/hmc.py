@@ -1,6 +1,6 @@
 """Hamiltonian Monte Carlo: the reference that approximate posteriors are held against.
 
-All chains advance together, as rows of one tensor. Explained in the chapter "Other roads to a
+All chains advance together, as rows of one tensor. Explained in the chapter "Sampling the
 posterior".
 """
 

@@ -1,6 +1,6 @@
 """The log density of a network's weights given data, which the samplers climb and walk over.
 
-Explained in the chapter "Other roads to a posterior".
+Explained in the chapter "Sampling the posterior".
 """
 
 import copy

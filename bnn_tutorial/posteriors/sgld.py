@@ -1,6 +1,6 @@
 """Stochastic-gradient Langevin dynamics: gradient steps on batches, with noise that makes draws.
 
-Explained in the chapter "Other roads to a posterior".
+Explained in the chapter "Sampling the posterior".
 """
 
 import math

@@ -1,6 +1,6 @@
 """SWAG: a Gaussian around the weights that gradient descent passes through at a constant rate.
 
-Explained in the chapter "Other roads to a posterior".
+Explained in the chapter "Sampling the posterior".
 """
 
 import copy

@@ -1,6 +1,6 @@
 """A posterior that is a list of weight vectors, as a chain leaves it.
 
-Explained in the chapter "Other roads to a posterior".
+Explained in the chapter "Sampling the posterior".
 """
 
 import copy

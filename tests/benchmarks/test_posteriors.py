@@ -3,7 +3,6 @@ import json
 import posteriors
 import pytest
 import torch
-from torch import nn
 
 import bnn_tutorial as bt
 
@@ -33,14 +32,6 @@ def test_scores_of_a_band_that_is_known():
     narrower = bt.Prediction(samples / 3)
     ratios = posteriors.regression_scores(narrower, prediction, x, y)
     assert ratios["width_ratio_gap"] == pytest.approx(1 / 3)
-
-
-def test_an_anchored_ensemble_has_members_of_its_own():
-    problem = posteriors.regression(0, passes=0.002)
-    with bt.seeded(0):
-        members = posteriors.anchored_ensemble(problem, nn.Identity())
-    assert members.num_networks == 20
-    assert members.samples.std(dim=0).min() > 0.3
 
 
 def test_summaries_compare_with_the_reference_on_the_same_data():
