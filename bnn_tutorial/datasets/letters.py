@@ -1,6 +1,6 @@
 """Letters A to J in the form of MNIST: drawn from fonts, or notMNIST's from files.
 
-Explained in the chapter "Two kinds of uncertainty". notMNIST is the work of Yaroslav Bulatov, who
+Explained in the chapter "The doubt of a classifier". notMNIST is the work of Yaroslav Bulatov, who
 took its letters from fonts found on the web; the package ships none of it.
 """
 

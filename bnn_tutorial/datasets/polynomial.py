@@ -42,9 +42,9 @@ def polynomial_data(
 
     .. math:: y = x^5 - 10 x + \varepsilon
 
-    The default is the first regression of many tutorials on Bayesian neural networks: 500 even
-    points on [-2, 2] with :math:`\varepsilon = 2u`, u uniform on [0, 1). That noise has mean 1 and
-    standard deviation :math:`2 / \sqrt{12} \approx 0.577`: the best predictor is f(x) + 1, not f.
+    The default is the data of the regression chapters: 500 even points on [-2, 2] with
+    :math:`\varepsilon = 2u`, u uniform on [0, 1). That noise has mean 1 and standard deviation
+    :math:`2 / \sqrt{12} \approx 0.577`: the best predictor is f(x) + 1, not f.
 
     Args:
         num_points: N, 1 or more.

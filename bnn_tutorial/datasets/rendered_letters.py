@@ -1,6 +1,6 @@
 """Letters drawn from the fonts that Matplotlib ships, in the form of MNIST's digits.
 
-Used by ``load_letters``; explained in the chapter "Two kinds of uncertainty".
+Used by ``load_letters``; explained in the chapter "The doubt of a classifier".
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Two half circles that reach into each other: two classes in a plane that can be drawn whole.
 
-Explained in the chapter "Two kinds of uncertainty".
+Explained in the chapter "The doubt of a classifier".
 """
 
 import math

@@ -32,6 +32,7 @@ from bnn_tutorial.evaluation.doubt import (
     feature_distance,
 )
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
+from bnn_tutorial.evaluation.paired import auroc_difference, paired_interval
 from bnn_tutorial.evaluation.recalibration import (
     HistogramBinning,
     IsotonicCalibration,
@@ -75,6 +76,7 @@ __all__ = [
     "VarianceDecomposition",
     "audit_band",
     "auroc",
+    "auroc_difference",
     "average_precision",
     "bootstrap_bins",
     "brier_score",
@@ -96,6 +98,7 @@ __all__ = [
     "log_score",
     "measure_detection",
     "normalized_softplus",
+    "paired_interval",
     "probability_integral_transform",
     "recalibrated_levels",
     "reliability_bins",

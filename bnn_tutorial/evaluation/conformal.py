@@ -1,6 +1,6 @@
 """Sets and intervals that hold the truth as often as they say: split conformal prediction.
 
-Explained in the chapter "Calibration".
+Explained in the chapter "Conformal prediction".
 """
 
 import math

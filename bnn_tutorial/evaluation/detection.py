@@ -93,7 +93,7 @@ def measure_detection(
         >>> found.auroc.low < found.auroc.value < found.auroc.high
         True
     """
-    _require_scores(scores_in, scores_out)
+    require_scores(scores_in, scores_out)
     require_counts(num_resamples=num_resamples)
     if not 0 < level < 1:
         raise ValueError(f"level={level!r}: expected a number between 0 and 1")
@@ -210,7 +210,7 @@ def false_positive_rate(
     return _measured(measure, scores_in, scores_out)
 
 
-def _require_scores(scores_in: Tensor, scores_out: Tensor) -> None:
+def require_scores(scores_in: Tensor, scores_out: Tensor) -> None:
     for name, scores in (("scores_in", scores_in), ("scores_out", scores_out)):
         if scores.ndim != 1 or len(scores) == 0 or scores.isnan().any():
             raise ValueError(
@@ -234,7 +234,7 @@ def _draw_anew(ranks: Tensor, num_ranks: int, generator: torch.Generator | None)
 def _measured(
     measure: Callable[[Tensor, Tensor], float], scores_in: Tensor, scores_out: Tensor
 ) -> float:
-    _require_scores(scores_in, scores_out)
+    require_scores(scores_in, scores_out)
     rank_in, rank_out, num_ranks = _ranks(scores_in, scores_out)
     return measure(rank_in.bincount(minlength=num_ranks), rank_out.bincount(minlength=num_ranks))
 

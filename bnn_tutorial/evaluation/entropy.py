@@ -1,6 +1,6 @@
 """Where a class prediction's uncertainty comes from.
 
-Explained in the chapter "A Bayesian CNN on MNIST".
+Explained in the chapter "Turned digits".
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,9 @@ def decompose_entropy(probabilities: Tensor) -> EntropyDecomposition:
     .. math:: \underbrace{\mathbb H\big[\tfrac1S \textstyle\sum_s p_s\big]}_{\text{total}} =
         \underbrace{\tfrac1S \textstyle\sum_s \mathbb H[p_s]}_{\text{aleatoric}} +
         \underbrace{\mathbb I[y; w]}_{\text{epistemic}}
+
+    The epistemic part of S draws is at most log S and, on average, below the mutual information of
+    label and weights, to which it tends: compare only predictions with equally many draws.
 
     Args:
         probabilities: shape (S, N, C), one predictive distribution a draw and datum.

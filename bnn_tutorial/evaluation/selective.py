@@ -1,6 +1,6 @@
 """Selective prediction: answer where doubt is low, and hand the rest to somebody else.
 
-Explained in the chapter "Unfamiliar inputs".
+Explained in the chapter "Selective prediction".
 """
 
 import math

@@ -1,7 +1,8 @@
 """Bayesian layers: every weight is an independent Gaussian whose mean and width are learnt.
 
 What all layers share, and the three estimators of a random forward pass. ``linear.py`` and
-``convolutions.py`` name the maps. Explained in the chapter "Reparameterization".
+``convolutions.py`` name the maps. Explained in the chapters "Reparameterization" and "Quieter
+gradients".
 """
 
 import abc

@@ -1,6 +1,6 @@
 """The noise of the estimators ``local`` and ``flipout``.
 
-Explained in the chapter "Reparameterization".
+Explained in the chapter "Quieter gradients".
 """
 
 import math

@@ -2,7 +2,7 @@
 
 A :class:`torch.distributions.Distribution` is no module: it stays behind when its layer moves to a
 GPU and is missing from the ``state_dict``. :class:`Prior` holds its tensors instead and builds the
-distribution anew at each use. Explained in the chapter "KL and the ELBO".
+distribution anew at each use. Explained in the chapter "The ELBO".
 """
 
 import copy

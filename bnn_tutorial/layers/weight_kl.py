@@ -1,6 +1,6 @@
 """The KL divergence from Gaussian posteriors to their priors, and its gradient in closed form.
 
-Explained in the chapter "KL and the ELBO".
+Explained in the chapter "KL divergence".
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What training minimizes: the negative ELBO per datum and the KL divergence inside it.
 
-Explained in the chapter "KL and the ELBO".
+Explained in the chapter "The ELBO".
 """
 
 import contextlib

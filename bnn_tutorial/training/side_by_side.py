@@ -1,7 +1,7 @@
 """Several small networks trained as one, each on data of its own, and whether they are at rest.
 
-The chapter "Polynomial regression with 3-sigma bands" shows how it works, with nine networks; "Two
-kinds of uncertainty", "Calibration" and "Decisions" repeat their experiments by it.
+The chapter "What mean field knows" shows how it works; "Two kinds of uncertainty", "Calibration"
+and "Decisions" repeat their experiments by it.
 """
 
 from collections.abc import Callable, Sequence
@@ -141,5 +141,5 @@ def at_rest(losses: Tensor) -> float:
         raise ValueError(
             f"losses have shape {tuple(losses.shape)}: expected (steps, K), steps >= 5"
         )
-    fifths = losses.chunk(5)
+    fifths = losses.tensor_split(5)
     return (fifths[3].mean(dim=0) - fifths[-1].mean(dim=0)).abs().max().item()

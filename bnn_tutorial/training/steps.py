@@ -1,6 +1,6 @@
 """The optimizer's steps of an epoch: the gradient of the loss, what limits it, and the way back.
 
-See the API reference; the chapter "KL and the ELBO" explains what is minimized.
+See the API reference; the chapter "The ELBO" explains what is minimized.
 """
 
 import contextlib

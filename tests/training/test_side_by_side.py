@@ -107,5 +107,7 @@ def test_at_rest_is_the_largest_change_of_the_last_fifths():
     still = torch.ones(100)
     assert bt.at_rest(torch.stack([still, falling], dim=1)) == pytest.approx(2.0)
     assert bt.at_rest(still[:, None]) == 0
+    six_steps = torch.tensor([9.0, 9.0, 5.0, 4.0, 3.0, 1.0])  # no multiple of 5
+    assert bt.at_rest(six_steps[:, None]) == 2.0
     with pytest.raises(ValueError, match=r"shape \(4, 2\): expected \(steps, K\)"):
         bt.at_rest(torch.ones(4, 2))
