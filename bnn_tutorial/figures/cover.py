@@ -1,6 +1,6 @@
 """The figure "Cover": conformal sets of digits, what they promise on average, and for which digits.
 
-Shown in the chapter "Calibration". What it computes is in ``javascript/cover``.
+Shown in the chapter "Conformal prediction". What it computes is in ``javascript/cover``.
 """
 
 import functools

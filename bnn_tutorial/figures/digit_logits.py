@@ -1,7 +1,7 @@
 """What a small classifier says of the 2,000 test digits: the answers behind the figure "Cover".
 
-Shown in the chapter "Calibration". ``scripts/classify_digits.py`` trained the classifier, on 500 of
-the training digits, and wrote the file, which the browser reads as it is.
+Shown in the chapter "Conformal prediction". ``scripts/classify_digits.py`` trained the classifier,
+on 500 of the training digits, and wrote the file, which the browser reads as it is.
 """
 
 from pathlib import Path

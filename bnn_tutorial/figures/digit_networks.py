@@ -1,6 +1,6 @@
 """The two networks behind the figure "Draw a digit", trained: a posterior and its twin.
 
-Explained in the chapter "A Bayesian CNN on MNIST". ``scripts/train_digit_networks.py`` trained them
+Explained in the chapter "Turned digits". ``scripts/train_digit_networks.py`` trained them
 on the 60,000 digits, moved a little at random, the posterior with a KL weight of 1, and wrote their
 file, which the browser reads as it is.
 """

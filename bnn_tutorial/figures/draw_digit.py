@@ -1,6 +1,6 @@
 """The figure "Draw a digit": thirty networks drawn from a posterior vote, beside their one twin.
 
-Chapter 5, "A Bayesian CNN on MNIST", shows it.
+The chapter "Turned digits" shows it.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Gradient noise: three estimators of one gradient, drawn live; for "reparameterization"."""
+"""Gradient noise: three estimators of one gradient, drawn live; for "estimators"."""
 
 import traitlets
 
@@ -11,9 +11,9 @@ class GradientNoise(Figure):
     One unit computes :math:`a_n = \sum_i x_{ni} w_i` for the B data of a batch, whose inputs are
     random signs. Its d weights are independent Gaussians of standard deviation σ; the first has
     the mean μ = 1, the others 0. The loss is the mean of :math:`a_n^2` over the batch, expected to
-    be :math:`m = \mu^2 + d\sigma^2`, and its gradient by μ is 2μ whatever the signs are: the batch
-    adds no noise of its own. With :math:`r = (B + d - 1) / B`, one draw of the gradient has the
-    variance
+    be :math:`m = \mu^2 + d\sigma^2`, and its gradient with respect to μ is 2μ whatever the signs
+    are: the batch adds no noise of its own. With :math:`r = (B + d - 1) / B`, one draw of the
+    gradient has the variance
 
     .. math::
 

@@ -1,6 +1,6 @@
 """Strokes of a pen: letters to show a network of digits, and how strokes become an image of MNIST.
 
-Explained in the chapter "A Bayesian CNN on MNIST". The browser draws in the same way
+Explained in the chapter "Turned digits". The browser draws in the same way
 (``figures/javascript/draw_digit/drawing.js``).
 """
 

@@ -1,6 +1,6 @@
 """The posterior gallery: one small posterior that is known exactly, and nine ways to approach it.
 
-Shown in the chapter "Other roads to a posterior". What it computes is in
+Shown in the chapter "Sampling the posterior". What it computes is in
 ``javascript/posterior_gallery``.
 """
 

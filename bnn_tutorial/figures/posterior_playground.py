@@ -1,7 +1,7 @@
 """The posterior playground: a Bayesian network that trains in the browser while you watch.
 
-Shown in the chapter "Polynomial regression with 3-sigma bands" and on a page of its own. What it
-computes is in ``javascript/posterior_playground``.
+Shown in the chapter "What mean field knows" and on a page of its own. What it computes is in
+``javascript/posterior_playground``.
 """
 
 import math

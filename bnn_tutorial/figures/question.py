@@ -152,7 +152,7 @@ class Question(Figure):
 
     @classmethod
     def check(cls, question: str, right: str, *wrong: str) -> "Question":
-        """Return a check, in which the right answer stands second.
+        """Return a check, in which the right answer stands at a place that the wording decides.
 
         Args:
             question: what is asked.
@@ -169,7 +169,9 @@ class Question(Figure):
             ['2']
         """
         choices = [_choice(answer) for answer in wrong]
-        return cls(question, [*choices[:1], _choice(right) | {"answer": True}, *choices[1:]])
+        # As good as random, and the same each time the page is made.
+        choices.insert(sum(question.encode()) % (len(wrong) + 1), _choice(right) | {"answer": True})
+        return cls(question, choices)
 
     def still(self) -> str:
         """Return the question, its choices as a list, and the replies in a fold."""

@@ -1,4 +1,4 @@
-"""The figure of the chapter "KL divergence and the ELBO": two densities, and the nats between."""
+"""The figure of the chapter "KL divergence": two densities, and the nats between."""
 
 import traitlets
 

@@ -44,11 +44,20 @@ def wrong(index, **changes):
 
 def test_short_forms_are_the_same_questions():
     answers = [f"{text} | {reply}" for text, reply in zip(TEXTS, REPLIES, strict=True)]
-    check = Question.check("What does the band do?", answers[1], answers[0], answers[2])
     prediction = Question.prediction("What does the band do?", *answers)
-    assert (check.kind, check.choices) == ("check", question().choices)
+    check = Question.check("What does the band do?", answers[1], answers[0], answers[2])
+    assert check.kind == "check"
+    assert [c["text"] for c in check.choices if c["answer"]] == [TEXTS[1]]
+    assert [c["text"] for c in check.choices if not c["answer"]] == [TEXTS[0], TEXTS[2]]
     plain = question(kind="prediction", choices=choices(right=None))
     assert (prediction.kind, prediction.choices) == ("prediction", plain.choices)
+
+
+def test_the_right_answer_has_no_place_of_its_own():
+    answers = "Yes. | Right.", "No. | Wrong.", "Both. | Wrong."
+    checks = [Question.check(f"Is {n} a number?", *answers) for n in range(9)]
+    places = [[c["answer"] for c in check.choices].index(True) for check in checks]
+    assert set(places) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("answer", ["It stays.", "It | may | stay."])

@@ -1,4 +1,4 @@
-// Gradient noise, the figure of the chapter "The reparameterization trick": draws of the score
+// Gradient noise, the figure of the chapter "Quieter gradients": draws of the score
 // function's gradient, the pathwise and the local one on a common axis, their variances beside the
 // closed forms. GradientNoise in gradient_noise.py states the problem and its formulas.
 
@@ -125,7 +125,7 @@ function render({ model, el }) {
   // The plot
 
   const axisLabel = () =>
-    `one draw of the gradient by μ${model.get("hold_axis") ? ", axis held" : ""}`;
+    `one draw of the gradient with respect to μ${model.get("hold_axis") ? ", axis held" : ""}`;
   // The axis fits the widest of all, so that the baseline is seen to narrow it.
   /** @returns {[number, number]} */
   const fittedAxis = () => {
@@ -228,7 +228,7 @@ function render({ model, el }) {
       html(
         "tr",
         {},
-        ...["gradient by μ", "mean", "variance", "exact variance"].map((text) =>
+        ...["gradient with respect to μ", "mean", "variance", "exact variance"].map((text) =>
           html("th", { scope: "col" }, text),
         ),
       ),

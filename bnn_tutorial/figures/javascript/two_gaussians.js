@@ -1,5 +1,5 @@
 // The figure TwoGaussians: two densities that the reader moves and widens, and where the nats of
-// both KL divergences between them come from. Shown in the chapter "KL divergence and the ELBO".
+// both KL divergences between them come from. Shown in the chapter "KL divergence".
 
 import { Controls, beginFigure, button, html, prefersStill } from "./shared/controls.js";
 import { linePath, Plot, setAttributes, svg } from "./shared/plot.js";

@@ -1,6 +1,6 @@
 // Three estimators of one gradient, their draws, and what the figure "gradient noise" keeps of them.
 // GradientNoise in gradient_noise.py states the problem and derives the variances; explained in the
-// chapter "The reparameterization trick".
+// chapter "Quieter gradients".
 
 import { randomNormal } from "../shared/gaussian.js";
 
@@ -36,7 +36,7 @@ export function variances({ mean = 1, std, weights, batch_size }) {
 }
 
 /**
- * Return one draw of each gradient by the first mean, for the mean of a² over a batch.
+ * Return one draw of each gradient with respect to the first mean, for the mean of a² over a batch.
  *
  * @param {object} options
  * @param {number} [options.mean]

@@ -18,7 +18,7 @@ import { meanNll, pointFit } from "./point_network.js";
 export const ESTIMATORS = ["exact", "weight", "local"];
 
 /**
- * Return the loss and its gradient by the `estimator`, as `exactLoss` does.
+ * Return the loss and its gradient, estimated by `estimator`, as `exactLoss` does.
  *
  * "exact" draws nothing; "weight" draws one network for all data, and "local" draws the
  * pre-activations of both layers for each datum. `normal` draws the standard normal numbers.

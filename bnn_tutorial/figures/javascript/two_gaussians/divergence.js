@@ -1,5 +1,5 @@
 // KL divergences between a Gaussian and a mixture of Gaussians, and how the Gaussian comes closer:
-// the mathematics of the figure TwoGaussians, explained in the chapter "KL divergence and the ELBO".
+// the mathematics of the figure TwoGaussians, explained in the chapter "KL divergence".
 
 import { normalDensity, normalLogDensity } from "../shared/gaussian.js";
 
