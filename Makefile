@@ -7,7 +7,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
 
-.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar requirements clean help browser
+.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-mean-field requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
@@ -69,8 +69,14 @@ benchmark-figures: book browser ## Measure the figures in Chromium, for the book
 benchmark-posteriors: .venv/installed ## Measure every road to a posterior, for the chapter's comparison
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/posteriors.py
 
+benchmark-mean-field: .venv/installed ## Measure mean field by width and prior, for the chapter's record
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mean_field.py
+
 benchmark-unfamiliar: .venv/installed ## Measure every alarm on foreign inputs, for the chapter's record
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/unfamiliar.py $(if $(BNN_TUTORIAL_DATA),--data $(BNN_TUTORIAL_DATA))
+
+benchmark-digits: .venv/installed ## Measure a Bayesian CNN and its twins over several starts, for the chapters' record
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/digits.py
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv

@@ -19,37 +19,100 @@ def test_the_network_is_lenet_with_dropout_behind_its_hidden_layers():
     assert unfamiliar.features(plain, images).shape == (3, 84)
 
 
-def test_summaries_are_means_and_gains_on_the_twin_s_entropy():
-    runs = [
-        {"seed": seed, "predictor": predictor, "foreign": "letters", "auroc": {"entropy": area}}
-        for seed, areas in enumerate(({"twin": 0.8, "Laplace": 0.9}, {"twin": 0.6, "Laplace": 0.9}))
-        for predictor, area in areas.items()
+def found_scores(shift, num_starts=3):
+    """Scores of a twin and of a better alarm on the same pictures, for each start."""
+    generator = torch.Generator().manual_seed(0)
+    found = {}
+    for seed in range(num_starts):
+        own, foreign = torch.randn(2, 200, generator=generator)
+        noise = 0.1 * torch.randn(2, 200, generator=generator)
+        found[seed] = {
+            "twin": {"own": {"entropy": own}, "letters": {"entropy": foreign + 1}},
+            "Laplace": {
+                "own": {"entropy": own + noise[0]},
+                "letters": {"entropy": foreign + 1 + shift + noise[1]},
+            },
+        }
+    return {
+        seed: {name: {"scores": scores, "facts": {}} for name, scores in by_name.items()}
+        for seed, by_name in found.items()
+    }
+
+
+def test_summaries_compare_each_alarm_with_the_twin_s_entropy_and_with_the_best():
+    found = found_scores(shift=1.0)
+    twin, laplace = unfamiliar.summaries(found)
+    areas = [
+        bt.auroc(*(by_name["Laplace"]["scores"][k]["entropy"] for k in ("own", "letters")))
+        for by_name in found.values()
     ]
-    twin, laplace = unfamiliar.summaries(runs)
-    assert twin["gain"] == 0
-    assert twin["auroc"] == pytest.approx(0.7)
-    assert twin["error"] == pytest.approx(0.1)
-    assert laplace["gain"] == pytest.approx(0.2)
-    assert laplace["gain_error"] == pytest.approx(0.1)
-    assert unfamiliar.summaries(runs[:2])[1]["gain_error"] is None
+    assert laplace["auroc"] == pytest.approx(sum(areas) / 3)
+    assert twin["gain"] == {"value": 0, "low": 0, "high": 0}
+    assert laplace["behind"] == {"value": 0, "low": 0, "high": 0}
+    gain = laplace["gain"]["value"]
+    assert gain == pytest.approx(laplace["auroc"] - twin["auroc"])
+    assert twin["behind"]["value"] == pytest.approx(gain)
+    assert 0 < laplace["gain"]["low"] < gain < laplace["gain"]["high"]
 
 
-def test_the_record_is_of_all_predictors_and_kinds_and_its_summary_is_that_of_its_runs():
+def test_equal_alarms_are_not_told_apart():
+    twin, laplace = unfamiliar.summaries(found_scores(shift=0.0))
+    assert laplace["gain"]["low"] < 0 < laplace["gain"]["high"]
+    assert min(twin["behind"]["low"], laplace["behind"]["low"]) <= 0
+
+
+def test_the_setting_with_the_least_nll_is_chosen():
+    choices = [
+        {"predictor": "SWAG", "setting": {"learning_rate": rate}, "nll": nll}
+        for rate, nll in ((0.1, 0.3), (0.2, 0.2), (0.3, 0.4))
+    ]
+    assert unfamiliar.chosen(choices, "SWAG") == {"learning_rate": 0.2}
+    assert unfamiliar.chosen(choices, "ensemble") == {}
+
+
+def test_the_record_is_of_all_predictors_and_kinds():
     record = json.loads(unfamiliar.RECORD.read_text())
-    found = {(run["predictor"], run["foreign"], run["seed"]) for run in record["runs"]}
     kinds = [*unfamiliar.foreign_inputs(torch.zeros(1, 1, 28, 28), None), "clothes"]
-    predictors = ("twin", "mean field", "MC dropout", "ensemble", "Laplace")
     seeds = range(record["settings"]["seeds"])
-    assert found == {(p, kind, seed) for p in predictors for kind in kinds for seed in seeds}
-    assert record["summary"] == unfamiliar.summaries(record["runs"])
+    runs = {(run["predictor"], run["seed"]): run for run in record["runs"]}
+    assert set(runs) == {(name, seed) for name in unfamiliar.PREDICTORS for seed in seeds}
+    assert all([*run["auroc"]] == kinds for run in runs.values())
+    for name, candidates in unfamiliar.CANDIDATES.items():
+        tried = [c["setting"] for c in record["choices"] if c["predictor"] == name]
+        assert tried == candidates
+    for row in record["summary"]:
+        areas = [
+            runs[row["predictor"], seed]["auroc"][row["foreign"]][row["score"]] for seed in seeds
+        ]
+        assert row["auroc"] == pytest.approx(sum(areas) / len(areas))
+        base = [runs["twin", seed]["auroc"][row["foreign"]]["entropy"] for seed in seeds]
+        gain = (sum(areas) - sum(base)) / len(areas)
+        assert row["gain"]["value"] == pytest.approx(gain, abs=1e-6)
 
 
-def test_the_program_writes_its_record(tmp_path, monkeypatch):
+def test_the_program_writes_its_record_and_runs_nothing_twice(tmp_path, monkeypatch):
     for name, number in {"MEMBERS": 2, "DRAWS": 2, "OWN": 30, "FOREIGN": 20}.items():
         monkeypatch.setattr(unfamiliar, f"NUM_{name}", number)
-    output = tmp_path / "unfamiliar.json"
-    options = ["--seeds", "1", "--epochs", "2", "--num-data", "100"]
-    unfamiliar.main([*options, "--output", str(output)])
+    few = {name: settings[:1] for name, settings in unfamiliar.CANDIDATES.items()}
+    monkeypatch.setattr(unfamiliar, "CANDIDATES", few)
+    chains = {"num_chains": 2, "num_samples": 4, "num_warmup": 20, "num_leapfrog_steps": 2}
+    monkeypatch.setattr(unfamiliar, "CHAINS", chains)
+    output, runs = tmp_path / "unfamiliar.json", tmp_path / "runs"
+    options = ["--seeds", "1", "--num-data", "100", "--runs", str(runs), "--output", str(output)]
+    unfamiliar.main([*options, "--epochs", "2"])
     record = json.loads(output.read_text())
-    assert len(record["runs"]) == 5 * 7  # predictors, and kinds without clothes
-    assert record["summary"] == unfamiliar.summaries(record["runs"])
+    assert [run["predictor"] for run in record["runs"]] == [*unfamiliar.PREDICTORS]
+    assert len(record["summary"]) == 7 * (4 * len(unfamiliar.PREDICTORS) + 1)  # and the distance
+    last_layer = record["runs"][-1]
+    assert last_layer["predictor"] == "HMC, last layer"
+    assert last_layer["r_hat"] > 0.9
+
+    def build(*arguments):
+        raise AssertionError("what is kept was computed again")
+
+    monkeypatch.setattr(unfamiliar, "build", build)
+    output.unlink()
+    unfamiliar.main([*options, "--epochs", "2"])
+    assert json.loads(output.read_text())["runs"] == record["runs"]
+    with pytest.raises(ValueError, match="other settings"):
+        unfamiliar.main([*options, "--epochs", "3"])
