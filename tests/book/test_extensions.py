@@ -12,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from docutils import nodes
 from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
 
@@ -38,8 +39,9 @@ def build(root, tmp_path):
     (tmp_path / "book" / "references.bib").touch()
     (tmp_path / "book" / "page.md").write_text("# A page\n")
 
-    def run(code: str = "1 + 1", **environment: str) -> subprocess.CompletedProcess:
-        cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell(code)]
+    def run(code: str = "1 + 1", text: str = "", **environment: str) -> subprocess.CompletedProcess:
+        markdown = nbformat.v4.new_markdown_cell(f"# Title\n\n{text}")
+        cells = [markdown, nbformat.v4.new_code_cell(code)]
         kernel = {"name": "python3", "display_name": "Python 3"}
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, tmp_path / "book" / "index.ipynb")
@@ -267,3 +269,82 @@ def test_page_holds_an_interactive_figure_once(build, tmp_path):
     kinds = [script.get("type", "") for script in page.select("script")]
     assert kinds.count("application/json") == 1
     assert not [kind for kind in kinds if "widget" in kind]
+
+
+ENTRIES = """# Glossary
+
+```{glossary}
+ELBO
+evidence lower bound
+  A bound on the log evidence. Its gap is a KL.
+
+  Read: [the page](page.md)
+
+KL
+  Nats <wasted>.
+
+posterior
+  After the data.
+
+approximate posterior
+  What is trained in its place.
+```
+"""
+
+
+def test_first_uses_of_terms_lead_to_the_glossary_and_carry_the_definition(build, tmp_path):
+    toc = yaml.safe_load((tmp_path / "_toc.yml").read_text())
+    toc["chapters"].append({"file": "book/glossary"})
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (tmp_path / "book" / "glossary.md").write_text(ENTRIES)
+    (tmp_path / "book" / "page.md").write_text("# A page\n\nThe posterior of no notebook.\n")
+    text = """## About the ELBO
+
+`posterior`, $KL$, [an ELBO](page.md) and a KLT are left alone. **Approximate
+posteriors** are one entry, and the evidence
+lower bound another. The ELBO was met; the posterior was not."""
+    built = build(text=text)
+    assert built.returncode == 0, built.stderr
+    site = tmp_path / "_build" / "html" / "book"
+    page = BeautifulSoup((site / "index.html").read_text(), "html.parser")
+    terms = page.select("a.term")
+    assert [" ".join(term.text.split()) for term in terms] == [
+        "Approximate posteriors",
+        "evidence lower bound",
+        "posterior",
+    ]
+    described = [page.find(id=term["aria-describedby"]) for term in terms]
+    assert [text.text for text in described] == [
+        "What is trained in its place.",
+        "A bound on the log evidence. Its gap is a KL.",
+        "After the data.",
+    ]
+    assert all(text.find_parent(hidden=True) for text in described)
+    glossary = BeautifulSoup((site / "glossary.html").read_text(), "html.parser")
+    for term in terms:
+        path, _, anchor = term["href"].partition("#")
+        assert (path, glossary.find(id=anchor).name) == ("glossary.html", "dt")
+    for other in ("page", "glossary"):
+        assert not BeautifulSoup((site / f"{other}.html").read_text(), "html.parser").select(
+            "a.term"
+        )
+
+    changed = ENTRIES.replace("After the data.", "<After> more data.")
+    (tmp_path / "book" / "glossary.md").write_text(changed)
+    assert build(text=text).returncode == 0
+    page = BeautifulSoup((site / "index.html").read_text(), "html.parser")
+    assert page.find(id=terms[2]["aria-describedby"]).text == "<After> more data."
+
+
+def test_a_name_is_found_as_a_word_with_its_own_capitals(extension):
+    terms = extension("terms")
+    document = nodes.document(None, None)
+    text = "Mean\nfields, MAPs and Draws; a map, a post-MAP and redraws."
+    document += nodes.paragraph("", text)
+    names = ("mean field", "MAP", "draw", "absent")
+    found = [terms.Entry(f"term-{name}", (name,), "") for name in names]
+    used = terms.link_first_uses(document, found, "glossary.html")
+    assert [entry.names[0] for entry in used] == ["mean field", "MAP", "draw"]
+    links = [BeautifulSoup(raw.astext(), "html.parser").a for raw in document.findall(nodes.raw)]
+    assert [link.text for link in links] == ["Mean\nfields", "MAPs", "Draws"]
+    assert document.astext().endswith("; a map, a post-MAP and redraws.")
