@@ -1,7 +1,7 @@
 """The networks of the book and of the benchmarks, deterministic; `to_bayesian` makes them Bayesian.
 
 Explained in the chapters "Polynomial regression with 3-sigma bands" (the regression network) and "A
-Bayesian CNN on MNIST" (the CNN). See the API reference for the others.
+Bayesian CNN on MNIST" (LeNet-5). See the API reference for the others.
 """
 
 import itertools
@@ -83,7 +83,7 @@ class ImageClassifier(nn.Module):
 
 
 def mnist_network() -> ImageClassifier:
-    """Return the CNN of the MNIST chapter: images (N, 1, 28, 28) to logits (N, 10).
+    """Return a small CNN for MNIST: images (N, 1, 28, 28) to logits (N, 10).
 
     The trunk is two convolutions, the head two fully connected layers.
 
