@@ -13,7 +13,9 @@ PACKAGE = Path(bt.__file__).parent
 FLOORS = (
     "argument_checks",
     "atomic_write",
+    "tensor_checks",
     "randomness",
+    "batches",
     "datasets",
     "models",
     "model_files",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bnn_tutorial.argument_checks import require_counts
+from bnn_tutorial.batches import Inputs, arguments, call, tensors_of
 from bnn_tutorial.layers.bayesian import bayesian_layers
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.prediction.posterior import Posterior, evenly_spaced
@@ -77,7 +78,7 @@ class DeepEnsemble(Posterior):
         for index in evenly_spaced(num_samples, len(self.members)):
             yield self.members[index]
 
-    def expected_nll(self, x: Tensor, y: Tensor, likelihood: Likelihood) -> Tensor:
+    def expected_nll(self, x: Inputs, y: Tensor, likelihood: Likelihood) -> Tensor:
         """Return the mean NLL over the members, with the gradient that each would have alone.
 
         Args:
@@ -89,27 +90,28 @@ class DeepEnsemble(Posterior):
         # The mean's own gradient would be 1/M of it: weight decay would count M times as much.
         return nlls.detach().mean() + (nlls - nlls.detach()).sum()
 
-    def _outputs(self, x: Tensor) -> Iterator[Tensor]:
+    def _outputs(self, x: Inputs) -> Iterator[Tensor]:
         """Return the members' outputs at ``x``, computed at once where that works."""
         if self._at_once and not self._tried:
-            states = generator_states(x.device)
+            device = tensors_of(x)[0].device
+            states = generator_states(device)
             try:
                 self._outputs_at_once(x)
             except RuntimeError:  # an operation that vmap does not know
                 self._at_once = False
-            set_generator_states(states, x.device)
+            set_generator_states(states, device)
             self._tried = True
         if self._at_once:
             return iter(self._outputs_at_once(x))
-        return (member(x) for member in self.members)
+        return (call(member, x) for member in self.members)
 
-    def _outputs_at_once(self, x: Tensor) -> Tensor:
+    def _outputs_at_once(self, x: Inputs) -> Tensor:
         parameters = [dict(member.named_parameters()) for member in self.members]
         stacked = {name: torch.stack([p[name] for p in parameters]) for name in parameters[0]}
         one_member = self.members[0]
 
         def output(member_parameters: dict[str, Tensor]) -> Tensor:
-            return functional_call(one_member, member_parameters, (x,))
+            return functional_call(one_member, member_parameters, *arguments(one_member, x))
 
         return torch.vmap(output, randomness="different")(stacked)
 

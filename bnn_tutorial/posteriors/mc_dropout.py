@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from bnn_tutorial.layers.bayesian import BayesianLayer
+from bnn_tutorial.layers.bayesian import Bayesian
 from bnn_tutorial.prediction.shared_trunk import as_it_was
 from bnn_tutorial.randomness import seeded
 
@@ -133,7 +133,7 @@ class _Tracer(fx.Tracer):
     """Traces down to the modules whose dropout is known without their code, and Bayesian layers."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = isinstance(m, (*DROPOUTS, *WITH_OWN_DROPOUT, BayesianLayer))
+        known = isinstance(m, (*DROPOUTS, *WITH_OWN_DROPOUT, Bayesian))
         return known or super().is_leaf_module(m, module_qualified_name)
 
 

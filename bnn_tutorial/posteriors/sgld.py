@@ -13,11 +13,11 @@ from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_not_negative, require_positive
+from bnn_tutorial.batches import shuffled_batches
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.posteriors.log_posterior import log_posterior
 from bnn_tutorial.posteriors.weight_samples import WeightSamples
 from bnn_tutorial.randomness import seeded
-from bnn_tutorial.training.data import shuffled_rows
 
 
 def sgld(
@@ -109,4 +109,4 @@ def sgld(
 def _batches(num_data: int, batch_size: int) -> Iterator[Tensor]:
     """Yield the rows of batches without end, each epoch's in a new order."""
     while True:
-        yield from shuffled_rows(num_data, batch_size).split(batch_size)
+        yield from shuffled_batches(num_data, batch_size)

@@ -194,8 +194,7 @@ def swag(
         )
     require_deterministic(model=model)
     _require_no_batch_norm(model)
-    network, likelihood = copy.deepcopy(model), copy.deepcopy(likelihood)
-    # The optimizer holds the network's parameters alone, so that the likelihood's stay.
+    network, likelihood = copy.deepcopy(model), copy.deepcopy(likelihood).requires_grad_(False)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=learning_rate,

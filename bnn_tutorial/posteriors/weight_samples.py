@@ -4,13 +4,13 @@ Explained in the chapter "Sampling the posterior".
 """
 
 import copy
-import functools
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from bnn_tutorial.layers.bayesian import BayesianLayer
+from bnn_tutorial.batches import Inputs, arguments
+from bnn_tutorial.layers.bayesian import Bayesian
 from bnn_tutorial.prediction.posterior import Posterior, evenly_spaced
 
 
@@ -23,7 +23,7 @@ def require_deterministic(**networks: nn.Module) -> None:
     for name, network in networks.items():
         if next(network.parameters(), None) is None:
             raise ValueError(f"{name} has no parameters: expected at least one")
-        drawn = [path for path, m in network.named_modules() if isinstance(m, BayesianLayer)]
+        drawn = [path for path, m in network.named_modules() if isinstance(m, Bayesian)]
         if drawn:
             raise ValueError(
                 f"{name} has Bayesian layers, {drawn[0]!r} the first: expected a deterministic "
@@ -44,9 +44,10 @@ def weights_by_name(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
     }
 
 
-def network_with_weights(network: nn.Module, weights: Tensor) -> Callable[[Tensor], Tensor]:
+def network_with_weights(network: nn.Module, weights: Tensor) -> Callable[[Inputs], Tensor]:
     """Return ``network`` as a function of its inputs alone, with all weights from one vector."""
-    return functools.partial(torch.func.functional_call, network, weights_by_name(network, weights))
+    parameters = weights_by_name(network, weights)
+    return lambda x: torch.func.functional_call(network, parameters, *arguments(network, x))
 
 
 class WeightSamples(Posterior):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
+from bnn_tutorial.batches import Inputs, call
+
 
 def evenly_spaced(num_samples: int, num_networks: int) -> list[int]:
     """Return which networks to take, each in the middle of an equal part of all of them."""
@@ -36,7 +38,7 @@ class Posterior(nn.Module, abc.ABC):
     num_networks: int | None = None
 
     @abc.abstractmethod
-    def networks(self, num_samples: int) -> Iterator[Callable[[Tensor], Tensor]]:
+    def networks(self, num_samples: int) -> Iterator[Callable[..., Tensor]]:
         """Yield ``num_samples`` networks, each a function from inputs (N, ...) to outputs (N, ...).
 
         Where the number of networks is finite, ``num_samples`` is at most that number, and each is
@@ -46,6 +48,6 @@ class Posterior(nn.Module, abc.ABC):
             num_samples: how many.
         """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Inputs) -> Tensor:
         """Return the output of one network at ``x``, shape (N, ...)."""
-        return next(self.networks(1))(x)
+        return call(next(self.networks(1)), x)

@@ -10,16 +10,29 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts
-from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
+from bnn_tutorial.batches import (
+    Data,
+    Inputs,
+    Rows,
+    Source,
+    call,
+    count_rows,
+    map_tensors,
+    open_data,
+    rows_of,
+    tensors_of,
+)
+from bnn_tutorial.layers.bayesian import BayesianLayer, bayesian_layers, drawing_with
 from bnn_tutorial.layers.network import NetworkPosterior
 from bnn_tutorial.layers.shared_moments import MomentsOfOneInput
 from bnn_tutorial.prediction.moments import Moments
 from bnn_tutorial.prediction.posterior import Posterior
 from bnn_tutorial.prediction.shared_trunk import split_at_first_draw
-from bnn_tutorial.randomness import generator_states, seeded
+from bnn_tutorial.randomness import generator_states, same_states, seeded
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,15 @@ class Prediction(Moments):
 
     @property
     def std(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The epistemic standard deviation, which is the spread of the draws, shape (N, ...)."""
+        """The epistemic standard deviation, which is the spread of the draws, shape (N, ...).
+
+        Raises:
+            ValueError: there is one draw, which has no spread.
+        """
+        if len(self.samples) < 2:
+            raise ValueError(
+                f"samples hold {len(self.samples)} draw: expected two or more, for their spread"
+            )
         return self.samples.std(dim=0)
 
 
@@ -63,12 +84,12 @@ def evaluation_mode(model: nn.Module):
             module.training = training
 
 
-def _rows_at_once(model: nn.Module, row: Tensor, memory_limit: int) -> int:
+def _rows_at_once(model: nn.Module, rows: Inputs, memory_limit: int) -> int:
     """Return how many rows a forward pass may take: six tensors of the largest output at a time.
 
     As many are alive inside a layer with local reparameterization.
     """
-    largest = row.nbytes
+    largest = max(tensor[:1].nbytes for tensor in tensors_of(rows))
 
     def measure(module, inputs, output):
         nonlocal largest
@@ -77,11 +98,15 @@ def _rows_at_once(model: nn.Module, row: Tensor, memory_limit: int) -> int:
 
     handles = [module.register_forward_hook(measure) for module in model.modules()]
     try:
-        model(row)
+        call(model, rows_of(rows, 0, 1))
+        count = 1
+    except ValueError:  # batch norm without statistics of its own needs two
+        call(model, rows)
+        count = count_rows(rows)
     finally:
         for handle in handles:
             handle.remove()
-    return max(1, memory_limit // (6 * largest))
+    return max(1, memory_limit * count // (6 * largest))
 
 
 def _versions(tensors: list[Tensor]) -> list[object]:
@@ -91,30 +116,32 @@ def _versions(tensors: list[Tensor]) -> list[object]:
 
 
 def _outputs_of_networks(
-    posterior: Posterior, rows: Tensor, num_samples: int, seed: int
+    posterior: Posterior, rows: Inputs, num_samples: int, seed: int
 ) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (draw, output) of networks that are the same for the same ``seed``."""
-    with seeded(seed, rows.device):
-        yield from enumerate(network(rows) for network in posterior.networks(num_samples))
+    with seeded(seed, tensors_of(rows)[0].device):
+        networks = posterior.networks(num_samples)
+        yield from enumerate(call(network, rows) for network in networks)
 
 
 def _outputs_of_layers(
-    model: nn.Module, before, after, rows: Tensor, num_samples: int, seed: int
+    model: nn.Module, before, after, rows: Inputs, num_samples: int, seed: int
 ) -> Generator[tuple[int, Tensor], None, None]:
     """Yield (draw, output) of a ``model`` with Bayesian layers, from its two parts."""
-    layers = bayesian_layers(model)
+    layers = [layer for layer in bayesian_layers(model) if isinstance(layer, BayesianLayer)]
     draws = NetworkPosterior(model).draws(num_samples, seed)
     with drawing_with(layers, "shared_moments") as use, contextlib.closing(draws):
         use(map(MomentsOfOneInput, layers))
         yield from _outputs(before, after, rows, draws)
 
 
-def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+def _outputs(before, after, rows: Inputs, draws: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
     """Yield (draw, output) with what lies before the first draw run once, where that is safe."""
-    states = generator_states(rows.device)
+    device = tensors_of(rows)[0].device
+    states = generator_states(device)
     shared = before(rows)
     # A network may be random without Bayesian layers, or write into what all draws share.
-    safe = all(map(torch.equal, states, generator_states(rows.device)))
+    safe = same_states(states, generator_states(device))
     tensors = [value for value in shared if isinstance(value, Tensor)]
     versions = _versions(tensors)
     for draw in draws:
@@ -127,7 +154,7 @@ def _outputs(before, after, rows: Tensor, draws: Iterable[int]) -> Iterator[tupl
 
 def predict(
     model: nn.Module,
-    x: Tensor,
+    x: Inputs | Data,
     num_samples: int = 100,
     *,
     transform: Callable[[Tensor], Tensor] | None = None,
@@ -144,7 +171,9 @@ def predict(
 
     Args:
         model: any module, or a :class:`Posterior`; a module that draws nothing gives S equal rows.
-        x: inputs, shape (N, ...), moved to the model's device.
+        x: inputs, shape (N, ...), moved to the model's device; several in a tuple or a dict, which
+            become the model's arguments; or a Dataset or a DataLoader, in whose order the outputs
+            are. Of what :func:`fit` takes, its targets are left out.
         num_samples: S, the number of draws, 1 or more. Of a :class:`Posterior` with a finite number
             of networks, such as an ensemble, each is taken once, and S is at most that number.
         transform: applied to the output of each draw, some rows at a time, before anything is
@@ -155,6 +184,7 @@ def predict(
         progress: show a progress bar.
 
     Raises:
+        TypeError: ``x`` is something else.
         ValueError: ``num_samples`` or ``memory_limit`` is below 1, ``x`` has no rows, or an output
             has not as many.
 
@@ -166,21 +196,66 @@ def predict(
         >>> prediction.samples.shape, prediction.mean.shape
         (torch.Size([30, 5, 1]), torch.Size([5, 1]))
     """
-    require_counts(num_samples=num_samples)
     if memory_limit < 1:
         raise ValueError(f"memory_limit={memory_limit}: expected a number of bytes, 1 or more")
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}: expected at least one row of inputs")
-    parameter = next(model.parameters(), x)
-    x = x.to(parameter.device)
+    settings = {"transform": transform, "memory_limit": memory_limit, "progress": progress}
+    samples, _ = outputs_of_draws(model, _source(x), num_samples, seed=seed, **settings)
+    return Prediction(samples)
+
+
+def _source(x: Inputs | Data) -> Source:
+    """Return ``x`` as a source of inputs.
+
+    Raises:
+        TypeError: it is neither tensors nor data.
+        ValueError: it has no rows.
+    """
+    if isinstance(x, Dataset | DataLoader):
+        return open_data(x, "x")
+    tensors = tensors_of(x)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"x has a {type(tensor).__name__}: expected a tensor, several in a tuple or a "
+                "dict, a Dataset or a DataLoader"
+            )
+        if tensor.ndim == 0 or len(tensor) == 0:
+            raise ValueError(f"x has shape {tuple(tensor.shape)}: expected at least one row")
+        if len(tensor) != len(tensors[0]):
+            raise ValueError(
+                f"x has {len(tensors[0])} and {len(tensor)} rows: expected as many in each tensor"
+            )
+    return Rows("x", x, None)
+
+
+def outputs_of_draws(
+    model: nn.Module,
+    source: Source,
+    num_samples: int,
+    *,
+    transform: Callable[[Tensor], Tensor] | None = None,
+    memory_limit: int = 2**27,
+    seed: int | None = None,
+    progress: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the outputs of draws at all data of ``source``, (S, N, ...), and their targets.
+
+    The arguments are those of :func:`predict`; the targets are on the outputs' device.
+    """
+    require_counts(num_samples=num_samples)
     if isinstance(model, Posterior) and model.num_networks is not None:
         num_samples = min(num_samples, model.num_networks)
-    samples = x.new_empty(0)
+    parameter = next(model.parameters(), None)
+    device = source.device if parameter is None else parameter.device
+    to_device = functools.partial(map_tensors, lambda tensor: tensor.to(device))
+    blocks: list[Tensor] = []
+    targets: list[Tensor] = []
+    filled = 0
     with (
         evaluation_mode(model),
-        seeded(seed, x.device),
+        seeded(seed, device),
         tqdm(
-            total=num_samples * len(x),
+            total=None if source.num_rows is None else num_samples * source.num_rows,
             desc="drawing",
             unit="output",
             unit_scale=True,
@@ -191,24 +266,41 @@ def predict(
             outputs_at = functools.partial(_outputs_of_networks, model)
         else:
             outputs_at = functools.partial(_outputs_of_layers, model, *split_at_first_draw(model))
-        portions = x.split(_rows_at_once(model, x[:1], memory_limit))
+        first = to_device(source.first()[0])
+        try:
+            num_rows = _rows_at_once(model, first, memory_limit)
+        except RuntimeError as error:
+            kinds = {tensor.dtype for tensor in tensors_of(first)}
+            if parameter is None or kinds == {parameter.dtype}:
+                raise
+            raise ValueError(
+                f"{source.name}: the model, whose parameters are {parameter.dtype}, can't take "
+                f"inputs of {', '.join(map(str, kinds))}: {error}"
+            ) from error
         weight_seed = int(torch.randint(2**62, ()))
-        start = 0
-        for rows in portions:
-            stop = start + len(rows)
-            with contextlib.closing(outputs_at(rows, num_samples, weight_seed)) as outputs:
-                for draw, output in outputs:
-                    output = output if transform is None else transform(output)
-                    if output.shape[:1] != rows.shape[:1]:
-                        raise ValueError(
-                            f"the output for {len(rows)} rows of x has shape "
-                            f"{tuple(output.shape)}: expected as many rows"
-                        )
-                    if len(samples) == 0:
-                        # One block for all draws: many small tensors, kept between the large ones
-                        # that a pass frees, would hinder their reuse.
-                        samples = output.new_empty(num_samples, len(x), *output.shape[1:])
-                    samples[draw, start:stop] = output
-                    bar.update(stop - start)
-            start = stop
-    return Prediction(samples)
+        for portion, target in source.portions(num_rows):
+            if target is not None:
+                targets.append(target.to(device))
+            for start in range(0, count_rows(portion), num_rows):
+                rows = to_device(rows_of(portion, start, start + num_rows))
+                count = count_rows(rows)
+                with contextlib.closing(outputs_at(rows, num_samples, weight_seed)) as outputs:
+                    for draw, output in outputs:
+                        output = output if transform is None else transform(output)
+                        if output.shape[:1] != (count,):
+                            raise ValueError(
+                                f"the output for {count} rows of x has shape "
+                                f"{tuple(output.shape)}: expected as many rows"
+                            )
+                        if not blocks or filled == blocks[-1].shape[1]:
+                            # One block for all draws, and for all data where their number is known:
+                            # many small tensors, kept between the large ones that a pass frees,
+                            # would hinder their reuse.
+                            size = source.num_rows or count
+                            blocks.append(output.new_empty(num_samples, size, *output.shape[1:]))
+                            filled = 0
+                        blocks[-1][draw, filled : filled + count] = output
+                        bar.update(count)
+                filled += count
+    samples = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
+    return samples, torch.cat(targets) if targets else None

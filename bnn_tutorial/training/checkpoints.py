@@ -4,11 +4,13 @@ Explained on the page "Run it, cite it". A run is a file of :func:`torch.save`, 
 ``weights_only=True``, so that a stranger's file is safe. ``model_files.py`` saves a model alone.
 """
 
+import copy
 import io
 import os
 import pickle
 import re
 import shutil
+import warnings
 import zipfile
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -18,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from bnn_tutorial.atomic_write import atomic_write, require_folder
+from bnn_tutorial.atomic_write import atomic_write, require_place
 from bnn_tutorial.randomness import generator_states, set_generator_states
 from bnn_tutorial.training.processes import Processes
 
@@ -28,6 +30,8 @@ CONTENTS = {"settings", "records", "generators", "parts"}
 def _describe(setting) -> str:
     """Return what tells a setting from another one, and is the same in another process."""
     if isinstance(setting, torch.optim.Optimizer | LRScheduler):
+        if parts := getattr(setting, "_schedulers", None):
+            return f"{type(setting).__name__} of {[*map(_describe, parts)]}"
         hyperparameters = getattr(setting, "defaults", None) or setting.state_dict()
         # A scheduler's counters, which change in training, are the names with an underscore and
         # last_epoch; objects are left out, since their names can hold an address.
@@ -43,6 +47,28 @@ def _describe(setting) -> str:
     return getattr(setting, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(setting))
 
 
+def _without_length(schedule: str | None) -> str:
+    """Return a schedule's description but for how many steps it takes."""
+    return re.sub(r"'(T_max|total_steps|total_iters)': [^,}]+", "", str(schedule))
+
+
+def _run_on(scheduler: LRScheduler, steps: int, groups: list[dict]) -> None:
+    """Bring ``scheduler`` to where it would be had it been there from the first step on.
+
+    Args:
+        scheduler: as it was made.
+        steps: how many it has to take.
+        groups: the hyperparameters of its optimizer as they were when it was made.
+    """
+    for group, fresh in zip(scheduler.optimizer.param_groups, groups, strict=True):
+        group |= {name: value for name, value in fresh.items() if name != "params"}
+    with warnings.catch_warnings():
+        # That the optimizer has not stepped yet: it did, before the checkpoint.
+        warnings.simplefilter("ignore", UserWarning)
+        for _ in range(steps):
+            scheduler.step()
+
+
 class Stateful(Protocol):
     """What training changes: a module, an optimizer, a scheduler, a scaler."""
 
@@ -53,6 +79,21 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
         """Continue from ``state_dict``."""
         ...
+
+
+class OwnGenerator:
+    """A random generator that is a part of a run."""
+
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as it is now."""
+        return {"state": self.generator.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Continue from ``state_dict``."""
+        self.generator.set_state(state_dict["state"])
 
 
 class TrainingCheckpoint:
@@ -71,7 +112,7 @@ class TrainingCheckpoint:
         device: whose random generator is used, beside the CPU's.
 
     Raises:
-        FileNotFoundError: the folder of ``path`` does not exist.
+        OSError: ``path`` is a folder, or its own folder does not exist.
     """
 
     def __init__(
@@ -88,7 +129,7 @@ class TrainingCheckpoint:
         self.settings["processes"] = str(processes.count)
         self.processes = processes
         self.device = device
-        require_folder(self.path)
+        require_place(self.path)
 
     @property
     def previous(self) -> Path:
@@ -137,8 +178,12 @@ class TrainingCheckpoint:
                 f"epochs={epochs}: checkpoint={str(self.path)!r} already holds "
                 f"{len(state['records'])}, expected as many or more"
             )
+        scheduler = self.parts.get("scheduler")
+        rescheduled = state["settings"].get("scheduler") != self.settings["scheduler"]
         for name in {**self.settings, **state["settings"]}:
             saved, given = state["settings"].get(name), self.settings.get(name)
+            if name == "scheduler" and _without_length(saved) == _without_length(given):
+                continue
             if saved != given:
                 lines = zip_longest(*(str(value).splitlines() for value in (saved, given)))
                 saved, given = next(pair for pair in lines if pair[0] != pair[1])
@@ -146,10 +191,17 @@ class TrainingCheckpoint:
                     f"checkpoint={str(self.path)!r} was written with {name}={saved}, not {given}: "
                     "expected the same settings, or another path"
                 )
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
+        groups = before["optimizer"]["param_groups"]
         try:
             for name, part in self.parts.items():
-                part.load_state_dict(state["parts"][name])
-        except (KeyError, RuntimeError) as error:
+                if not (rescheduled and name == "scheduler"):
+                    part.load_state_dict(state["parts"][name])
+            if rescheduled and isinstance(scheduler, LRScheduler):
+                _run_on(scheduler, state["parts"]["scheduler"]["last_epoch"], groups)
+        except (KeyError, RuntimeError, ValueError) as error:
+            for name, part in self.parts.items():
+                part.load_state_dict(before[name])
             raise ValueError(f"checkpoint={str(self.path)!r} is of another run: {error}") from error
         set_generator_states(state["generators"][self.processes.rank], self.device)
         return state["records"]

@@ -1,11 +1,19 @@
-"""The data that training takes, and the order in which an epoch goes through them.
+"""The check that data pass before the first step.
 
 See the API reference of :func:`bnn_tutorial.fit`.
 """
 
-import torch
-from torch import Tensor
+from collections.abc import Iterator
+
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
+
+from bnn_tutorial.batches import Inputs, Rows, Source, call, map_tensors, tensors_of
+from bnn_tutorial.layers.bayesian import posterior_mean
+from bnn_tutorial.likelihoods import Likelihood
+from bnn_tutorial.prediction.predict import evaluation_mode
+from bnn_tutorial.randomness import seeded
+from bnn_tutorial.tensor_checks import require_finite
 
 
 def require_dataset(**datasets: TensorDataset) -> None:
@@ -22,6 +30,87 @@ def require_dataset(**datasets: TensorDataset) -> None:
             raise ValueError(f"{name} is empty: expected at least one row")
 
 
-def shuffled_rows(num_rows: int, batch_size: int) -> Tensor:
-    """Return the rows of an epoch in a random order, or as they are where one batch takes all."""
-    return torch.arange(num_rows) if batch_size >= num_rows else torch.randperm(num_rows)
+class CheckedData:
+    """Data that a model takes and a likelihood can score, each batch of them.
+
+    Of tensors in memory all rows are checked at once; of other data the first rows, and each batch
+    when it comes.
+
+    Args:
+        source: the data.
+        model: the network.
+        likelihood: one that is no :class:`Likelihood` is not asked what it can score.
+
+    Raises:
+        TypeError: the data have no targets.
+        ValueError: the model can't take the inputs, the likelihood can't score its output on the
+            targets, or a number is not finite.
+    """
+
+    def __init__(self, source: Source, model: nn.Module, likelihood: nn.Module):
+        self.source = source
+        self.likelihood = likelihood
+        inputs, target = source.first()
+        target = self._require_target(target)
+        self._output = _first_output(model, inputs, source.name)
+        self._checked = isinstance(source, Rows)
+        if isinstance(source, Rows) and source.target is not None:
+            inputs, target = source.inputs, source.target
+        self.check(inputs, target)
+
+    def check(self, inputs: Inputs, target: Tensor) -> None:
+        """Check a batch's rows.
+
+        Raises:
+            ValueError: they are not of equal number, not finite, or not what can be scored.
+        """
+        name = self.source.name
+        for tensor in tensors_of(inputs):
+            if len(tensor) != len(target):
+                raise ValueError(
+                    f"{name} has {len(tensor)} rows of inputs and {len(target)} of targets: "
+                    "expected as many"
+                )
+        try:
+            for tensor in tensors_of(inputs):
+                require_finite(inputs=tensor)
+            if isinstance(self.likelihood, Likelihood):
+                self.likelihood.check(self._output.to(target.device), target)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def load(self, batches) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield the batches of the source, each checked."""
+        for inputs, target in self.source.load(batches):
+            target = self._require_target(target)
+            if not self._checked:
+                self.check(inputs, target)
+            yield inputs, target
+
+    def _require_target(self, target: Tensor | None) -> Tensor:
+        if target is None:
+            raise TypeError(f"{self.source.name} gives inputs alone: expected inputs and targets")
+        return target
+
+
+def _first_output(model: nn.Module, inputs: Inputs, name: str) -> Tensor:
+    """Return the model's output at two rows, drawn from nothing and with nothing changed."""
+    parameter = next(model.parameters(), tensors_of(inputs)[0])
+    rows = map_tensors(lambda tensor: tensor[:2].to(parameter.device), inputs)
+    count = len(tensors_of(rows)[0])
+    try:
+        with evaluation_mode(model), posterior_mean(model), seeded(0, parameter.device):
+            output = call(model, rows)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        kinds = ", ".join(f"{t.dtype} of shape {tuple(t.shape)}" for t in tensors_of(rows))
+        raise ValueError(
+            f"{name}: the model, whose parameters are {parameter.dtype}, can't take inputs "
+            f"{kinds}: {error}"
+        ) from error
+    if not isinstance(output, Tensor) or output.shape[:1] != (count,):
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(
+            f"{name}: the model's output for {count} rows is {found}: expected a tensor of as "
+            "many rows"
+        )
+    return output

@@ -11,18 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from bnn_tutorial.argument_checks import require_not_negative
+from bnn_tutorial.batches import Inputs, call
 from bnn_tutorial.layers.network import NetworkPosterior, kl_divergence
 from bnn_tutorial.likelihoods import Likelihood
 
 # From (model, x, y, likelihood) to the expected NLL per datum, in nats.
-ExpectedNLL = Callable[[nn.Module, Tensor, Tensor, Any], Tensor]
+ExpectedNLL = Callable[[nn.Module, Any, Tensor, Any], Tensor]
 
 
 @runtime_checkable
 class HasExpectedNLL(Protocol):
     """A model that is more than one network, and says itself what its NLL is."""
 
-    def expected_nll(self, x: Tensor, y: Tensor, likelihood: Likelihood) -> Tensor:
+    def expected_nll(self, x: Any, y: Tensor, likelihood: Likelihood) -> Tensor:
         """Return the NLL per datum of a batch, a scalar in nats."""
         ...
 
@@ -102,12 +103,12 @@ class NegativeElbo(nn.Module):
         self.posterior = NetworkPosterior(model)
 
     def forward(
-        self, x: Tensor, y: Tensor, kl_weight: float = 1.0, nll_weight: float = 1.0
+        self, x: Inputs, y: Tensor, kl_weight: float = 1.0, nll_weight: float = 1.0
     ) -> tuple[Tensor, Tensor, Tensor]:
         r"""Return the loss, the weighted NLL and the KL, three scalars in nats.
 
         Args:
-            x: a batch of inputs.
+            x: a batch of inputs, one tensor or several in a tuple or a dict.
             y: its targets.
             kl_weight: :math:`\lambda`.
             nll_weight: :math:`\rho`, for a part of a batch; 1 for a whole one.
@@ -124,13 +125,13 @@ class NegativeElbo(nn.Module):
             nll = nll_weight * nll
         return elbo_loss(nll, kl, num_data=self.num_data, kl_weight=kl_weight), nll, kl
 
-    def _draw(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, x: Inputs, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the NLL of one draw of the network and the KL."""
         if self.mixed_precision is None:
             autocast = contextlib.nullcontext()
         else:
-            autocast = torch.autocast(x.device.type, dtype=self.mixed_precision)
+            autocast = torch.autocast(y.device.type, dtype=self.mixed_precision)
         with self.posterior.draw() as kl, autocast:
             if isinstance(self.model, HasExpectedNLL):
                 return self.model.expected_nll(x, y, self.likelihood), kl
-            return self.likelihood(self.model(x), y), kl
+            return self.likelihood(call(self.model, x), y), kl

@@ -333,7 +333,7 @@ def test_a_posterior_over_another_network_is_an_error():
 def test_another_number_of_data_than_is_trained_on_is_an_error():
     network = nn.Linear(1, 1)
     optimizer = bt.IVON(network.parameters(), num_data=8)  # of a batch, not of the set
-    with pytest.raises(ValueError, match="optimizer has num_data=8: expected 40, the rows of data"):
+    with pytest.raises(ValueError, match="optimizer has num_data=8: expected 40, as of data"):
         train(network, optimizer, epochs=1, batch_size=8)
 
 

@@ -158,3 +158,12 @@ def test_an_output_without_a_row_for_each_input_is_an_error(model, transform):
 def test_wrong_arguments_are_errors(model, x, keywords, words):
     with pytest.raises(ValueError, match=words):
         bt.predict(model, x, **keywords)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8, torch.int64])
+def test_inputs_of_another_kind_than_the_weights_are_named(dtype):
+    words = f"x: the model, whose parameters are torch.float32, can't take inputs of {dtype}"
+    with pytest.raises(ValueError, match=words):
+        bt.predict(bt.BayesianLinear(2, 1), torch.ones(3, 2, dtype=dtype))
+    tokens = bt.to_bayesian(nn.Sequential(nn.Embedding(5, 2)), whole=True)
+    assert bt.predict(tokens, torch.tensor([1, 2]), 3).samples.shape == (3, 2, 2)

@@ -1,6 +1,9 @@
+import copy
+import io
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,14 @@ import torch
 from helpers.saved_files import Payload, states_equal
 from helpers.training_runs import Likelihood, train
 from torch.distributions import Normal
-from torch.optim.lr_scheduler import MultiStepLR, OneCycleLR, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
 
 import bnn_tutorial as bt
 
@@ -83,7 +93,9 @@ def test_without_a_seed_the_global_generator_continues(tmp_path):
 
 
 def flip_a_bit(content):
-    place = len(content) // 2  # inside a tensor
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:  # between its files there is padding
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        place = content.index(archive.read(largest)) + largest.file_size // 2
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
@@ -147,6 +159,48 @@ def test_a_scheduler_with_another_shape_is_an_error(tmp_path):
     settings["scheduler"] = lambda optimizer: StepLR(optimizer, 5, gamma=0.1)
     with pytest.raises(ValueError, match=r"StepLR .*'gamma': 0\.5.*, not StepLR .*'gamma': 0\.1"):
         train(tmp_path / "run.pt", resume=True, **settings)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda optimizer, epochs: CosineAnnealingLR(optimizer, 3 * epochs, eta_min=1e-4),
+        lambda optimizer, epochs: OneCycleLR(optimizer, 0.02, total_steps=3 * epochs),
+        lambda optimizer, epochs: LinearLR(optimizer, 1.0, 0.1, total_iters=3 * epochs),
+        lambda optimizer, epochs: SequentialLR(
+            optimizer,
+            [LinearLR(optimizer, 0.1, 1.0, 2), CosineAnnealingLR(optimizer, 3 * epochs - 2)],
+            [2],
+        ),
+    ],
+    ids=["cosine", "one cycle", "linear", "warm-up, then cosine"],
+)
+def test_a_longer_schedule_goes_on_as_if_it_had_been_there_from_the_start(tmp_path, schedule):
+    path, rates = tmp_path / "run.pt", {}
+    train(path, epochs=2, scheduler=lambda optimizer: schedule(optimizer, 2))
+    for name, settings in {"whole": {}, "resumed": {"path": path, "resume": True}}.items():
+        rates[name] = train(epochs=6, scheduler=lambda o: schedule(o, 6), **settings)[2]
+    assert rates["resumed"]["learning_rate"][2:] == pytest.approx(
+        rates["whole"]["learning_rate"][2:]
+    )
+    assert len({*rates["whole"]["learning_rate"]}) == 6
+
+
+def test_a_file_that_does_not_fit_leaves_the_model_untouched(tmp_path):
+    path = tmp_path / "run.pt"
+    train(path, epochs=2)
+    state = torch.load(path, weights_only=True)
+    state["parts"]["optimizer"]["param_groups"] *= 2
+    torch.save(state, path)
+    caught = {}
+
+    def keep(module, *_):
+        caught.setdefault("model", module)
+        caught.setdefault("before", copy.deepcopy(module))
+
+    with pytest.raises(ValueError, match=r"run\.pt' is of another run: .*parameter groups"):
+        train(path, resume=True, hook=keep)
+    assert states_equal(caught["model"], caught["before"])
 
 
 def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):

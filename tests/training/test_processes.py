@@ -9,7 +9,13 @@ import pytest
 import torch
 from helpers.monte_carlo import assert_mean, assert_variance
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    TensorDataset,
+)
 
 import bnn_tutorial as bt
 from bnn_tutorial.training.processes import Processes
@@ -41,19 +47,41 @@ def network():
         return nn.Sequential(bt.BayesianLinear(1, 4), nn.Tanh(), bt.BayesianLinear(4, 1))
 
 
-def train_by_means(num_points=11, checkpoint=None, **keywords):
+class Items(Dataset):
+    """Rows that come one by one."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def __len__(self):
+        return len(self.tensors)
+
+    def __getitem__(self, row):
+        return self.tensors[row]
+
+
+def items(num_points):
+    return Items(data(num_points))
+
+
+def loader(num_points):
+    return DataLoader(items(num_points), batch_size=4, shuffle=True, num_workers=1)
+
+
+def train_by_means(num_points=11, checkpoint=None, kind=data, **keywords):
     """Train without sampling, so that one process and two must agree."""
     model, likelihood = network(), bt.GaussianLikelihood(NOISE_STD)
     parameters = [*model.parameters(), *likelihood.parameters()]
     optimizer = Recording(parameters, lr=0.1)
-    settings = {"epochs": 3, "batch_size": 4, "seed": 3, "progress": False} | keywords
+    settings = {"epochs": 3, "seed": 3, "progress": False} | keywords
+    settings |= {} if kind is loader else {"batch_size": 4}
     with bt.posterior_mean(model):
         history = bt.fit(
             model,
-            data(num_points),
+            kind(num_points),
             likelihood,
             optimizer=optimizer,
-            validation=data(5),
+            validation=kind(5),
             checkpoint=checkpoint,
             **settings,
         )
@@ -118,7 +146,19 @@ def errors():
         bt.fit(network(), data(), bt.GaussianLikelihood(), epochs=1, progress=False)
     except ValueError as error:
         found["seed"] = str(error)
+    shared = DataLoader(data(), 4, sampler=DistributedSampler(data()))
+    for name, its_data in {"sampler": shared, "stream": DataLoader(Stream(), 4)}.items():
+        try:
+            settings = {"epochs": 1, "num_data": 11, "seed": 1, "progress": False}
+            bt.fit(network(), its_data, bt.GaussianLikelihood(), **settings)
+        except ValueError as error:
+            found[name] = str(error)
     return found
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(data())
 
 
 def main(folder):
@@ -138,6 +178,8 @@ def main(folder):
             "means": train_by_means(),
             "resumed": train_by_means(checkpoint=run, resume=True),
             "few rows": train_by_means(num_points=9),
+            "items": train_by_means(kind=items),
+            "loader": train_by_means(kind=loader),
             "sampled": sample_gradients(),
             "batch norm": train_with_batch_norm(),
             "failed at": fail_in_one_process(rank),
@@ -171,9 +213,17 @@ def without_seconds(records):
     ]
 
 
-@pytest.mark.parametrize(("name", "num_points"), [("means", 11), ("few rows", 9)])
-def test_without_sampling_two_processes_do_what_one_does(two, name, num_points):
-    one = train_by_means(num_points)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("means", {}),
+        ("few rows", {"num_points": 9}),
+        ("items", {"kind": items}),
+        ("loader", {"kind": loader}),
+    ],
+)
+def test_without_sampling_two_processes_do_what_one_does(two, name, settings):
+    one = train_by_means(**settings)
     for result in (part[name] for part in two[:2]):
         torch.testing.assert_close(result["gradients"], one["gradients"], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(result["parameters"], one["parameters"], rtol=1e-5, atol=1e-6)
@@ -191,7 +241,8 @@ def test_all_processes_hold_the_same_gradients_and_parameters(two, name):
 
 
 def test_each_process_draws_its_own_weights(two):
-    first, second = (part["sampled"]["drawn"] for part in two[:2])
+    # The first is the check's, which takes the mean.
+    first, second = (part["sampled"]["drawn"][1:] for part in two[:2])
     assert not (first == second).any()
     deviations = [drawn - drawn.mean() for drawn in (first, second)]
     assert_mean(deviations[0] * deviations[1], 0.0)
@@ -240,6 +291,8 @@ def test_what_a_program_can_get_wrong_is_said(two):
         assert part["device"] == "cpu"
         assert "would each train alone" in part["errors"]["joined"]
         assert "seed=None in 2 processes" in part["errors"]["seed"]
+        assert "data has a DistributedSampler" in part["errors"]["sampler"]
+        assert "no order of their own in 2 processes" in part["errors"]["stream"]
 
 
 def test_a_batch_is_split_without_a_row_lost_or_taken_twice():

@@ -8,7 +8,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 import bnn_tutorial as bt
 from bnn_tutorial.training.processes import Processes
-from bnn_tutorial.training.steps import Optimization
+from bnn_tutorial.training.steps import Batch, Optimization
+
+FIXED = bt.GaussianLikelihood(1.0, learn=False)
 
 
 def start(batch_size=None, model=None, **keywords):
@@ -74,7 +76,7 @@ def test_wrong_arguments_are_errors(keywords, error, words):
 def test_an_optimizer_of_another_model_is_an_error():
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters())
     with pytest.raises(ValueError, match="optimizer holds none of the model's parameters"):
-        bt.fit(nn.Linear(1, 1), line(), bt.GaussianLikelihood(), epochs=1, optimizer=optimizer)
+        bt.fit(nn.Linear(1, 1), line(), FIXED, epochs=1, optimizer=optimizer)
 
 
 class Product(nn.Module):
@@ -91,10 +93,10 @@ class Product(nn.Module):
 
 
 def one_step(objective, value, **keywords):
-    data = torch.utils.data.TensorDataset(torch.full((2, 1), value), torch.zeros(2, 1))
+    batch = Batch(torch.full((2, 1), value), torch.zeros(2, 1), share=1.0, size=2)
     optimizer = torch.optim.SGD(objective.parameters(), lr=1.0)
     optimization = Optimization(objective, optimizer, processes=Processes(), **keywords)
-    return optimization.epoch(1, data, [torch.arange(2)], [1.0])
+    return optimization.epoch(1, [batch], [1.0])
 
 
 @pytest.mark.parametrize("loss_scaling", [True, False])
@@ -167,9 +169,7 @@ def test_a_learning_rate_that_explodes_leaves_finite_weights():
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
     with pytest.raises(bt.NonFiniteLossError):
-        bt.fit(
-            model, line(), bt.GaussianLikelihood(), epochs=50, optimizer=optimizer, progress=False
-        )
+        bt.fit(model, line(), FIXED, epochs=50, optimizer=optimizer, progress=False)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
@@ -180,8 +180,84 @@ def test_a_last_step_that_explodes_is_found_although_its_loss_was_finite():
     optimizer = torch.optim.SGD(model.parameters(), lr=3e38)
     words = r"the parameters are not finite at step 1 \(epoch 1\)"
     with pytest.raises(bt.NonFiniteLossError, match=words):
-        bt.fit(
-            model, line(), bt.GaussianLikelihood(), epochs=1, optimizer=optimizer, progress=False
-        )
+        bt.fit(model, line(), FIXED, epochs=1, optimizer=optimizer, progress=False)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_an_optimizer_without_the_learnt_noise_is_named():
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    with pytest.raises(ValueError, match="optimizer lacks noise_rho of the GaussianLikelihood"):
+        bt.fit(model, line(), bt.GaussianLikelihood(), epochs=1, optimizer=optimizer)
+    with pytest.raises(ValueError, match="optimizer lacks scale_rho of the StudentTLikelihood"):
+        bt.fit(model, line(), bt.StudentTLikelihood(), epochs=1, optimizer=optimizer)
+
+
+def test_lbfgs_finds_the_optimum_of_the_exact_elbo():
+    # Of the linear model the exact ELBO is that of the best factorized Gaussian: its means solve
+    # the ridge regression, as in test_fit.
+    x, y = line().tensors
+    with bt.seeded(0):
+        layer = bt.BayesianLinear(1, 1)
+
+    def nll(model, x, y, likelihood):
+        variance = x.square() @ model.weight_std.square().T + model.bias_std.square()
+        error = (y - nn.functional.linear(x, model.weight_mean, model.bias_mean)).square()
+        return (0.5 * (error + variance)).mean() + 0.5 * torch.log(torch.tensor(2 * torch.pi))
+
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+    settings = {"epochs": 5, "optimizer": optimizer, "expected_nll": nll, "progress": False}
+    history = bt.fit(layer, line(), FIXED, **settings)
+    design = torch.cat([x, torch.ones_like(x)], dim=1).double()
+    precision = design.T @ design + torch.eye(2)
+    mean = torch.linalg.solve(precision, design.T @ y.double()).flatten()
+    found = torch.cat([layer.weight_mean.flatten(), layer.bias_mean]).double()
+    torch.testing.assert_close(found, mean, rtol=0, atol=1e-4)
+    std = torch.cat([layer.weight_std.flatten(), layer.bias_std]).double()
+    torch.testing.assert_close(std, precision.diagonal().rsqrt(), rtol=1e-3, atol=0)
+    assert history["loss"][-1] <= history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({}, "optimizer=LBFGS needs a loss that is the same at each call: expected expected_nll"),
+        (
+            {"expected_nll": lambda *_: torch.zeros(()), "clip_norm": 1.0},
+            "optimizer=LBFGS computes the loss itself",
+        ),
+    ],
+)
+def test_an_optimizer_with_a_closure_is_refused_where_it_cannot_work(keywords, words):
+    model = bt.BayesianLinear(1, 1)
+    optimizer = torch.optim.LBFGS(model.parameters())
+    with pytest.raises(ValueError, match=words):
+        bt.fit(model, line(), FIXED, epochs=1, optimizer=optimizer, **keywords)
+
+
+def frozen():
+    with bt.seeded(0):
+        model = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+        return nn.Sequential(model, bt.BayesianLinear(3, 1))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_every_module_is_given_back_in_its_mode_and_a_frozen_one_stays_so(whole):
+    model = frozen()
+    model.train(whole)
+    model[0][1].eval()
+    modes = [module.training for module in model.modules()]
+    statistics = model[0][1].running_mean.clone()
+    bt.fit(model, line(), FIXED, epochs=2, validation=line(), progress=False)
+    bt.evaluate(model, line(), FIXED)
+    assert [module.training for module in model.modules()] == modes
+    # In a model that is in eval() as a whole nothing was singled out: it trains as a whole.
+    assert torch.equal(model[0][1].running_mean, statistics) is whole
+
+
+def test_the_modes_come_back_after_an_error():
+    model = frozen().eval()
+    with pytest.raises(bt.NonFiniteLossError):
+        bt.fit(model, line(), FailsAt(2), epochs=3, progress=False)
+    assert not any(module.training for module in model.modules())
