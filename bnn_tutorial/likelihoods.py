@@ -2,6 +2,7 @@
 
 Explained in the chapters "Polynomial regression with 3-sigma bands" (Gaussian), "A Bayesian CNN on
 MNIST" (categorical) and "Two kinds of uncertainty" (heteroscedastic Gaussian, Student's t).
+Bernoulli and Poisson: see the API reference.
 """
 
 import abc
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.evaluation.calibration import expected_calibration_error
 from bnn_tutorial.layers.softplus import inverse_softplus
+from bnn_tutorial.tensor_checks import require_finite, require_labels
+
+
+def _rho(name: str, std: float) -> float:
+    require_positive(**{name: std})
+    return inverse_softplus(std)
 
 
 class Likelihood(nn.Module, abc.ABC):
@@ -51,17 +58,27 @@ class Likelihood(nn.Module, abc.ABC):
             The scores by name.
         """
 
+    def check(self, output: Tensor, target: Tensor) -> None:
+        """Check that targets can be scored, before training begins.
 
-class _RegressionLikelihood(Likelihood):
-    """What the regressions share: of each they need the log-density of a value and its centre."""
+        A subclass says here what its own targets have to be; this one asks for finite numbers.
+
+        Args:
+            output: of the network, for some rows.
+            target: what was observed, as many rows as there are.
+
+        Raises:
+            ValueError: a target is not what is expected.
+        """
+        require_finite(target=target)
+
+
+class _LikelihoodOfValues(Likelihood):
+    """What those share in which a datum's values are independent: the log-density of one value."""
 
     @abc.abstractmethod
     def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the log-density of each value of ``target``, of the shape they broadcast to."""
-
-    def _center(self, output: Tensor) -> Tensor:
-        """Return what ``output`` says is the middle of the target, in the target's shape."""
-        return output
 
     def _require_matching_shapes(self, output: Tensor, target: Tensor) -> None:
         if output.shape != target.shape:
@@ -82,6 +99,31 @@ class _RegressionLikelihood(Likelihood):
         self._require_matching_shapes(output, target)
         return -self._log_density(output, target).sum() / len(output)
 
+    def check(self, output: Tensor, target: Tensor) -> None:
+        """Check that ``target`` has finite values, one for each that ``output`` describes.
+
+        Raises:
+            ValueError: it has not.
+        """
+        self._require_matching_shapes(output[:1].expand(len(target), *output.shape[1:]), target)
+        require_finite(target=target)
+
+    def _predictive_nll(self, samples: Tensor, target: Tensor) -> float:
+        """Return the mean NLL of the average over draws, in nats per datum."""
+        self._require_matching_shapes(samples[0], target)
+        self.check(samples[0], target)
+        of_values = self._log_density(samples, target)
+        of_data = of_values.reshape(*samples.shape[:2], -1).sum(dim=2)
+        return (math.log(len(samples)) - torch.logsumexp(of_data, dim=0)).mean().item()
+
+
+class _RegressionLikelihood(_LikelihoodOfValues):
+    """What the regressions share: besides, the centre of each value, and an error from it."""
+
+    def _center(self, output: Tensor) -> Tensor:
+        """Return what ``output`` says is the middle of the target, in the target's shape."""
+        return output
+
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
         r"""Score the predictive distribution of ``samples`` (S, N, ...) on ``target``, N rows.
 
@@ -91,30 +133,27 @@ class _RegressionLikelihood(Likelihood):
         where f is the mean, or the centre of Student's t.
 
         Raises:
-            ValueError: the shapes of a draw and ``target`` don't match.
+            ValueError: the shapes of a draw and ``target`` don't match, or a value is not one that
+                the likelihood allows.
         """
-        self._require_matching_shapes(samples[0], target)
-        of_values = self._log_density(samples, target)
-        of_data = of_values.reshape(*samples.shape[:2], -1).sum(dim=2)
-        log_density = torch.logsumexp(of_data, dim=0)
+        nll = self._predictive_nll(samples, target)
         error = self._center(samples).mean(dim=0) - target
-        return {
-            "nll": (math.log(len(samples)) - log_density).mean().item(),
-            "rmse": error.square().mean().sqrt().item(),
-        }
+        return {"nll": nll, "rmse": error.square().mean().sqrt().item()}
 
 
 class GaussianLikelihood(_RegressionLikelihood):
-    r"""The likelihood :math:`y \mid x, w \sim \mathcal N(f_w(x), s^2)` with one noise level s.
+    r"""The likelihood :math:`y \mid x, w \sim \mathcal N(f_w(x), s^2)` with one noise, or K.
 
-    .. math:: -\log p(y \mid x, w) = \tfrac12 \log(2\pi s^2) + \frac{(y - f_w(x))^2}{2 s^2}
+    .. math:: -\log p(y \mid x, w) = \sum_k \tfrac12 \log(2\pi s_k^2)
+        + \frac{(y_k - f_w(x)_k)^2}{2 s_k^2}
 
     Args:
-        noise_std: s, a standard deviation in the units of y; the starting value where learnt.
+        noise_std: s, a standard deviation in the units of y; the starting value where learnt. A
+            number for all outputs, or a tensor (K,) with one for each of K.
         learn: whether s is a parameter, s = softplus(noise_rho), for the optimizer to move.
 
     Raises:
-        ValueError: ``noise_std`` is not positive and finite.
+        ValueError: ``noise_std`` is not positive and finite, or of another shape.
 
     Example:
         >>> import torch
@@ -124,15 +163,26 @@ class GaussianLikelihood(_RegressionLikelihood):
         0.919
     """
 
-    def __init__(self, noise_std: float = 1.0, *, learn: bool = True):
+    def __init__(self, noise_std: float | Tensor = 1.0, *, learn: bool = True):
         super().__init__()
-        rho = torch.tensor(inverse_softplus(noise_std))
-        self.noise_rho = nn.Parameter(rho, requires_grad=learn)
+        std = torch.as_tensor(noise_std, dtype=torch.get_default_dtype())
+        if std.ndim > 1:
+            raise ValueError(f"noise_std has shape {tuple(std.shape)}: expected a number or (K,)")
+        rho = torch.tensor([_rho("noise_std", value) for value in std.flatten().tolist()])
+        self.noise_rho = nn.Parameter(rho.reshape(std.shape), requires_grad=learn)
 
     @property
     def noise_std(self) -> Tensor:
-        """The noise's standard deviation, a scalar."""
+        """The noise's standard deviation, a scalar, or (K,) where each output has its own."""
         return F.softplus(self.noise_rho)
+
+    def _require_matching_shapes(self, output: Tensor, target: Tensor) -> None:
+        super()._require_matching_shapes(output, target)
+        if self.noise_rho.ndim and output.shape[1:] != self.noise_rho.shape:
+            raise ValueError(
+                f"output has shape {tuple(output.shape)}: expected (N, {len(self.noise_rho)}), as "
+                "there are noise levels"
+            )
 
     def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
         variance = self.noise_std.square()
@@ -250,9 +300,9 @@ class StudentTLikelihood(_RegressionLikelihood):
 
     def __init__(self, scale: float = 1.0, degrees_of_freedom: float = 4.0, *, learn: bool = True):
         super().__init__()
-        require_positive(scale=scale, degrees_of_freedom=degrees_of_freedom)
+        require_positive(degrees_of_freedom=degrees_of_freedom)
         self.degrees_of_freedom = degrees_of_freedom
-        self.scale_rho = nn.Parameter(torch.tensor(inverse_softplus(scale)), requires_grad=learn)
+        self.scale_rho = nn.Parameter(torch.tensor(_rho("scale", scale)), requires_grad=learn)
 
     @property
     def scale(self) -> Tensor:
@@ -267,10 +317,114 @@ class StudentTLikelihood(_RegressionLikelihood):
         return log_constant - (freedom + 1) / 2 * squared.log1p()
 
 
+class PoissonLikelihood(_RegressionLikelihood):
+    r"""The likelihood :math:`y \mid x, w \sim \mathrm{Poisson}(e^{f_w(x)})` of counts.
+
+    .. math:: -\log p(y \mid x, w) = e^{f_w(x)} - y f_w(x) + \log y!
+
+    The output is the logarithm of the rate, of any sign; rates above :math:`e^{88}` overflow single
+    precision.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> log_rate, count = torch.zeros(5, 1), torch.ones(5, 1)
+        >>> bt.PoissonLikelihood()(log_rate, count).item()  # rate 1, one event: 1 - 0 + log 1
+        1.0
+    """
+
+    def _center(self, output: Tensor) -> Tensor:
+        return output.exp()
+
+    def check(self, output: Tensor, target: Tensor) -> None:
+        """Check that ``target`` has counts, one for each value of ``output``.
+
+        Raises:
+            ValueError: it has not.
+        """
+        super().check(output, target)
+        if (target < 0).any() or (target != target.round()).any():
+            wrong = target[(target < 0) | (target != target.round())][0].item()
+            raise ValueError(f"target has {wrong}: expected counts, 0, 1, 2, ...")
+
+    def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
+        return target * output - output.exp() - (target + 1.0).lgamma()
+
+
+class BernoulliLikelihood(_LikelihoodOfValues):
+    r"""The likelihood :math:`y \mid x, w \sim \mathrm{Bernoulli}(\mathrm{sigmoid} f_w(x))`.
+
+    .. math:: -\log p(y \mid x, w) = \log(1 + e^{f_w(x)}) - y f_w(x)
+
+    One logit says how probable a 1 is, where two classes would need two in
+    :class:`CategoricalLikelihood`. Several outputs are as many yes-or-no questions, independent
+    given the network.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> likelihood, target = bt.BernoulliLikelihood(), torch.ones(5, 1)
+        >>> print(f"{likelihood(torch.zeros(5, 1), target).item():.3f}")  # log 2
+        0.693
+    """
+
+    def check(self, output: Tensor, target: Tensor) -> None:
+        """Check that ``target`` has zeros and ones, one for each value of ``output``.
+
+        Raises:
+            ValueError: it has not.
+        """
+        super().check(output, target)
+        wrong = target[(target != 0) & (target != 1)]
+        if len(wrong):
+            raise ValueError(f"target has {wrong[0].item()}: expected 0 or 1")
+
+    def _log_density(self, output: Tensor, target: Tensor) -> Tensor:
+        return target * output - F.softplus(output)
+
+    def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
+        r"""Score the predictive distribution of logits ``samples`` (S, N, ...) on ``target``.
+
+        .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s)
+
+        The accuracy and the expected calibration error, both fractions, are of the probabilities
+        averaged over the draws, over all values of all data.
+
+        Raises:
+            ValueError: the shapes of a draw and ``target`` don't match, or a target is not 0 or 1.
+        """
+        nll = self._predictive_nll(samples, target)
+        of_one = samples.sigmoid().mean(dim=0).flatten()
+        labels = target.flatten().long()
+        return {
+            "nll": nll,
+            "accuracy": ((of_one > 0.5) == labels.bool()).float().mean().item(),
+            "ece": expected_calibration_error(torch.stack([1 - of_one, of_one], dim=1), labels),
+        }
+
+
 class CategoricalLikelihood(Likelihood):
     r"""The likelihood :math:`y \mid x, w \sim \mathrm{Categorical}(\mathrm{softmax} f_w(x))`.
 
     .. math:: -\log p(y \mid x, w) = \log \sum_c e^{f_w(x)_c} - f_w(x)_y
+
+    With class weights a and smoothing :math:`\epsilon` training minimizes, in its place,
+
+    .. math:: -(1 - \epsilon)\, a_y \log p(y \mid x, w)
+        - \frac{\epsilon}{C} \sum_c a_c \log p(c \mid x, w),
+
+    which is no likelihood any more; the scores stay those of the plain one. Where a datum has a
+    label at each of several positions, as in a segmented image, the positions are independent given
+    the network and their logarithms add up.
+
+    Args:
+        class_weights: a, shape (C,), 0 or more; None weighs all alike.
+        label_smoothing: :math:`\epsilon`, from 0 to 1.
+
+    Raises:
+        ValueError: ``class_weights`` or ``label_smoothing`` is out of its range.
+
+    Source: Szegedy et al. (2016) for the smoothing.
 
     Example:
         >>> import torch
@@ -280,23 +434,73 @@ class CategoricalLikelihood(Likelihood):
         2.303
     """
 
+    def __init__(self, *, class_weights: Tensor | None = None, label_smoothing: float = 0.0):
+        super().__init__()
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing={label_smoothing}: expected a number from 0 to 1")
+        if class_weights is not None:
+            class_weights = torch.as_tensor(class_weights, dtype=torch.get_default_dtype())
+            finite = torch.isfinite(class_weights).all()
+            if class_weights.ndim != 1 or not finite or class_weights.min() < 0:
+                raise ValueError(
+                    f"class_weights={class_weights.tolist()}: expected one finite number, 0 or "
+                    "more, for each class"
+                )
+        self.label_smoothing = label_smoothing
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", class_weights)
+
+    def check(self, output: Tensor, target: Tensor) -> None:
+        """Check that ``target`` has a label for each logit vector of ``output``, from 0 to C - 1.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if output.ndim < 2:
+            raise ValueError(f"output has shape {tuple(output.shape)}: expected logits (N, C)")
+        num_classes = output.shape[1]
+        if self.class_weights is not None and len(self.class_weights) != num_classes:
+            raise ValueError(
+                f"output has {num_classes} classes: expected {len(self.class_weights)}, as there "
+                "are class_weights"
+            )
+        require_labels("target", target, num_classes, (len(target), *output.shape[2:]))
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean NLL, in nats, of logits ``output`` (N, C) and labels ``target`` (N,)."""
-        return F.cross_entropy(output, target)
+        """Return the mean NLL, in nats per datum.
+
+        Args:
+            output: logits, shape (N, C), or (N, C, ...) with a logit vector at each position.
+            target: labels, shape (N,) or (N, ...).
+        """
+        if self.class_weights is None:
+            loss = F.cross_entropy(output, target.long(), label_smoothing=self.label_smoothing)
+            return loss * (target.numel() / len(target))
+        weights = self.class_weights.to(output.dtype)
+        settings = {"weight": weights, "label_smoothing": self.label_smoothing}
+        return F.cross_entropy(output, target.long(), reduction="sum", **settings) / len(target)
 
     def metrics(self, samples: Tensor, target: Tensor) -> dict[str, float]:
         r"""Score the predictive distribution of logits ``samples`` (S, N, C) on ``target`` (N,).
 
         Probabilities are averaged over the draws, never logits; from the average come the negative
         log-likelihood in nats per datum, the accuracy and the expected calibration error, both as
-        fractions.
+        fractions. With positions, ``samples`` (S, N, C, ...) and ``target`` (N, ...), the NLL is
+        that of a datum's labels together, the other two are over all positions.
 
         .. math:: \mathrm{nll} = -\frac1N \sum_n \log \frac1S \sum_s p(y_n \mid x_n, w_s)
+
+        Raises:
+            ValueError: ``target`` has no label for each logit vector, or one outside the classes.
         """
-        log_probabilities = torch.logsumexp(samples.log_softmax(dim=-1), dim=0)
-        log_probabilities = log_probabilities - math.log(len(samples))
+        self.check(samples[0], target)
+        of_classes = samples.log_softmax(dim=2)
+        index = target.long().expand(len(samples), *target.shape).unsqueeze(2)
+        of_data = of_classes.gather(2, index).reshape(*samples.shape[:2], -1).sum(dim=2)
+        probabilities = of_classes.exp().mean(dim=0).movedim(1, -1).flatten(0, -2)
+        labels = target.flatten()
         return {
-            "nll": F.nll_loss(log_probabilities, target).item(),
-            "accuracy": (log_probabilities.argmax(dim=-1) == target).float().mean().item(),
-            "ece": expected_calibration_error(log_probabilities.exp(), target),
+            "nll": (math.log(len(samples)) - torch.logsumexp(of_data, dim=0)).mean().item(),
+            "accuracy": (probabilities.argmax(dim=-1) == labels).float().mean().item(),
+            "ece": expected_calibration_error(probabilities, labels),
         }

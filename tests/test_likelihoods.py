@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, Normal, StudentT
+from torch.distributions import Bernoulli, Categorical, Independent, Normal, Poisson, StudentT
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
@@ -250,3 +250,104 @@ def test_fit_with_student_likelihood_is_moved_less_by_outliers():
         fitted.append(model(torch.zeros(1, 1)).item())
     assert abs(fitted[0]) < 0.1  # 45 values of mean 0, 5 outliers
     assert fitted[1] > 3.0
+
+
+def test_a_noise_for_each_output_is_that_of_torch_distributions():
+    std = torch.tensor([0.3, 2.0])
+    likelihood = bt.GaussianLikelihood(std)
+    output, target = torch.randn(7, 2), torch.randn(7, 2)
+    joint = Independent(Normal(output, std), 1)
+    torch.testing.assert_close(likelihood(output, target), -joint.log_prob(target).mean())
+    samples = torch.randn(5, 7, 2)
+    density = Independent(Normal(samples, std), 1).log_prob(target).exp().mean(dim=0)
+    nll = likelihood.metrics(samples, target)["nll"]
+    assert nll == pytest.approx(-density.log().mean().item(), rel=1e-5)
+    torch.testing.assert_close(likelihood.noise_std, std)
+    for shape in ((7, 1), (7, 3), (7, 2, 2), (2,)):
+        with pytest.raises(ValueError, match=r"output has shape .* expected \(N, 2\)"):
+            likelihood(torch.zeros(shape), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 1), (7, 3)])
+def test_bernoulli_is_that_of_torch_distributions(shape):
+    likelihood = bt.BernoulliLikelihood()
+    output, target = 30 * torch.randn(shape), torch.randint(2, shape)
+    nll = -Bernoulli(logits=output.double()).log_prob(target.double()).sum() / 7
+    torch.testing.assert_close(likelihood(output, target), nll.float())
+    samples = torch.randn(5, *shape)
+    density = Bernoulli(logits=samples).log_prob(target.float()).reshape(5, 7, -1).sum(2).exp()
+    probability = samples.sigmoid().mean(dim=0)
+    scores = likelihood.metrics(samples, target)
+    assert scores["nll"] == pytest.approx(-density.mean(dim=0).log().mean().item(), rel=1e-5)
+    assert scores["accuracy"] == ((probability > 0.5) == target.bool()).float().mean().item()
+    both = torch.stack([1 - probability.flatten(), probability.flatten()], dim=1)
+    assert scores["ece"] == bt.expected_calibration_error(both, target.flatten())
+
+
+def test_poisson_is_that_of_torch_distributions():
+    likelihood = bt.PoissonLikelihood()
+    output, target = torch.randn(7, 2), torch.randint(9, (7, 2)).float()
+    nll = -Poisson(output.exp()).log_prob(target).sum() / 7
+    torch.testing.assert_close(likelihood(output, target), nll)
+    samples = torch.randn(5, 7, 2)
+    density = Poisson(samples.exp()).log_prob(target).sum(dim=2).exp().mean(dim=0)
+    scores = likelihood.metrics(samples, target)
+    assert scores["nll"] == pytest.approx(-density.log().mean().item(), rel=1e-5)
+    error = samples.exp().mean(dim=0) - target
+    assert scores["rmse"] == pytest.approx(error.square().mean().sqrt().item(), rel=1e-5)
+
+
+def test_weights_and_smoothing_are_their_formula():
+    weights, smoothing = torch.tensor([0.5, 2.0, 0.0]), 0.1
+    output, target = torch.randn(7, 3), torch.randint(3, (7,))
+    log_p = Categorical(logits=output).logits
+    smoothed = smoothing / 3 * (weights * log_p).sum(dim=1)
+    expected = -((1 - smoothing) * weights[target] * log_p[range(7), target] + smoothed).mean()
+    likelihood = bt.CategoricalLikelihood(class_weights=weights, label_smoothing=smoothing)
+    torch.testing.assert_close(likelihood(output, target), expected)
+    # The scores are the plain ones, and the weights travel with the module.
+    plain = bt.CategoricalLikelihood()
+    assert likelihood.metrics(output[None], target) == plain.metrics(output[None], target)
+    assert likelihood.double().class_weights.dtype == torch.float64
+    uniform = bt.CategoricalLikelihood(class_weights=torch.ones(3))
+    torch.testing.assert_close(uniform(output, target), plain(output, target))
+
+
+def test_labels_at_positions_add_up_to_a_datum():
+    samples, target = torch.randn(5, 7, 3, 4, 2), torch.randint(3, (7, 4, 2))
+    likelihood = bt.CategoricalLikelihood()
+    joint = Independent(Categorical(logits=samples.movedim(2, -1)), 2).log_prob(target)
+    for draw, log_p in zip(samples, joint, strict=True):
+        torch.testing.assert_close(likelihood(draw, target), -log_p.mean())
+    scores = likelihood.metrics(samples, target)
+    nll = -(joint.double().logsumexp(dim=0) - math.log(5)).mean().item()
+    assert scores["nll"] == pytest.approx(nll, rel=1e-5)
+    probabilities = samples.softmax(dim=2).mean(dim=0).movedim(1, -1).flatten(0, 2)
+    hits = probabilities.argmax(dim=1) == target.flatten()
+    assert scores["accuracy"] == pytest.approx(hits.float().mean().item())
+    expected = bt.expected_calibration_error(probabilities, target.flatten())
+    assert scores["ece"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: bt.GaussianLikelihood(torch.ones(2, 2)), "noise_std has shape"),
+        (lambda: bt.GaussianLikelihood(torch.tensor([1.0, -1.0])), "noise_std=-1.0"),
+        (lambda: bt.GaussianLikelihood(0.0), "noise_std=0.0"),
+        (lambda: bt.StudentTLikelihood(scale=0.0), "scale=0.0"),
+        (lambda: bt.CategoricalLikelihood(label_smoothing=1.5), "label_smoothing=1.5"),
+        (lambda: bt.CategoricalLikelihood(class_weights=torch.tensor([-1.0])), "class_weights="),
+        (lambda: bt.CategoricalLikelihood(class_weights=torch.ones(2, 2)), "class_weights="),
+    ],
+)
+def test_wrong_settings_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_class_weights_of_other_classes_are_named():
+    likelihood = bt.CategoricalLikelihood(class_weights=torch.ones(4))
+    data = TensorDataset(torch.zeros(5, 2), torch.zeros(5, dtype=torch.long))
+    with pytest.raises(ValueError, match="data: output has 3 classes: expected 4"):
+        bt.fit(torch.nn.Linear(2, 3), data, likelihood, epochs=1, progress=False)
