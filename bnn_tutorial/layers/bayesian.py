@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from bnn_tutorial.argument_checks import require_positive
 from bnn_tutorial.layers.estimator_noise import add_noise, random_signs
 from bnn_tutorial.layers.priors import Prior, at_least_float32
 from bnn_tutorial.layers.shared_moments import MomentsOfOneInput
@@ -25,7 +26,71 @@ from bnn_tutorial.layers.weight_kl import Gaussian, draw_weights, kl_to_priors
 ESTIMATORS = ("weight", "local", "flipout")
 
 
-class BayesianLayer(nn.Module, abc.ABC):
+class Bayesian(nn.Module, abc.ABC):
+    """What holds a Gaussian posterior of parameters: a layer, or any module.
+
+    A subclass says in :meth:`gaussians` what the posterior is made of: the draws and the KL of a
+    whole network come from there.
+
+    Args:
+        estimator: ``"weight"``, ``"local"`` or ``"flipout"``, as in :class:`BayesianLayer`.
+
+    Raises:
+        ValueError: an unknown ``estimator``.
+    """
+
+    def __init__(self, estimator: str):
+        super().__init__()
+        if estimator not in ESTIMATORS:
+            raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
+        self.estimator = estimator
+        # How forward draws; only drawing_with changes them.
+        self.sampling = True
+        self.drawn: tuple[Tensor, ...] | None = None
+        self.shared_moments: MomentsOfOneInput | None = None
+        self._used_drawn = False
+
+    def given_weights(self) -> tuple[Tensor, ...] | None:
+        """Return the weights that a draw of the whole network has for this forward pass, if any.
+
+        Raises:
+            RuntimeError: a backward pass runs it again, for activation checkpointing, when that
+                draw is gone.
+        """
+        # Past nn.Module's assignment, as in drawing_with.
+        if self.drawn is not None:
+            vars(self)["_used_drawn"] = True
+        elif self._used_drawn:
+            if torch._C._current_graph_task_id() >= 0:  # inside a backward pass
+                raise RuntimeError(
+                    f"activation checkpointing runs a {type(self).__name__} again after the draw "
+                    "of the whole network that it ran with: expected estimator='local', or no "
+                    "checkpoint around it"
+                )
+            vars(self)["_used_drawn"] = False
+        return self.drawn
+
+    @abc.abstractmethod
+    def gaussians(self) -> list[Gaussian]:
+        """Return the posterior of each tensor of parameters, in an order that stays."""
+
+    @abc.abstractmethod
+    def set_priors(self, priors: Sequence[Distribution]) -> None:
+        """Replace the priors, one for each of :meth:`gaussians`."""
+
+    def kl_divergence(self, num_samples: int = 1) -> Tensor:
+        r"""Return KL(q || prior), summed over all parameters: a scalar in nats.
+
+        .. math:: \sum_i \mathrm{KL}\big(\mathcal N(\mu_i, \sigma_i^2) \,\|\, p_i\big)
+
+        Args:
+            num_samples: draws of the estimate where the prior leaves no closed form; see
+                :func:`bnn_tutorial.kl_divergence`.
+        """
+        return kl_to_priors(self.gaussians(), num_samples)
+
+
+class BayesianLayer(Bayesian):
     r"""A layer whose weights have the posterior :math:`q(w) = \mathcal N(\mu, \sigma^2)`.
 
     .. math:: \sigma = \log(1 + e^{\rho}), \qquad w = \mu + \sigma \epsilon, \quad
@@ -42,14 +107,15 @@ class BayesianLayer(nn.Module, abc.ABC):
       :math:`y = x \mu^\top + \big((x \circ s) (\sigma \epsilon)^\top\big) \circ r`.
 
     Subclasses name their linear map in :meth:`linear_map` and may change what :meth:`gaussians`
-    returns, from which draws and KL are made.
+    returns, from which draws, means, widths and KL are made.
 
     Source: Blundell et al. (2015) for the parameterization and ``"weight"``, Kingma et al. (2015)
     for ``"local"``, Wen et al. (2018) for ``"flipout"``.
 
     Args:
-        weight_shape: the shape of ``weight_mean``, outputs first.
-        bias: whether there is a bias, of shape ``(weight_shape[0],)``.
+        weight_shape: the shape of ``weight_mean``, outputs first unless ``num_outputs`` is given.
+        bias: whether there is a bias, of shape ``(num_outputs,)``.
+        num_outputs: of the layer's linear map; None means ``weight_shape[0]``.
         prior: of every weight and bias, any univariate distribution on the real line; None means
             ``Normal(0, 1)``. It is kept as the submodules ``weight_prior`` and ``bias_prior``.
         estimator: ``"weight"``, ``"local"`` or ``"flipout"``.
@@ -90,26 +156,21 @@ class BayesianLayer(nn.Module, abc.ABC):
         weight_shape: tuple[int, ...],
         bias: bool,
         *,
+        num_outputs: int | None = None,
         prior: Distribution | None,
         estimator: str,
         init_std: float,
         device=None,
         dtype=None,
     ):
-        super().__init__()
-        if estimator not in ESTIMATORS:
-            raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
-        self.estimator = estimator
-        # How forward draws; only drawing_with changes them.
-        self.sampling = True
-        self.drawn: tuple[Tensor, Tensor | None] | None = None
-        self.shared_moments: MomentsOfOneInput | None = None
+        super().__init__(estimator)
         factory = {"device": device, "dtype": dtype}
         self.weight_mean = nn.Parameter(torch.empty(weight_shape, **factory))
         self.weight_rho = nn.Parameter(torch.empty(weight_shape, **factory))
         if bias:
-            self.bias_mean = nn.Parameter(torch.empty(weight_shape[0], **factory))
-            self.bias_rho = nn.Parameter(torch.empty(weight_shape[0], **factory))
+            count = weight_shape[0] if num_outputs is None else num_outputs
+            self.bias_mean = nn.Parameter(torch.empty(count, **factory))
+            self.bias_rho = nn.Parameter(torch.empty(count, **factory))
         else:
             self.register_parameter("bias_mean", None)
             self.register_parameter("bias_rho", None)
@@ -135,6 +196,10 @@ class BayesianLayer(nn.Module, abc.ABC):
             shape = self.bias_mean.shape
             self.bias_prior = Prior(bias, shape, device=mean.device, dtype=mean.dtype)
 
+    def set_priors(self, priors: Sequence[Distribution]) -> None:
+        """Replace the priors of the weights and, where there is one, of the bias."""
+        self.set_prior(priors[0], priors[-1])
+
     def reset_parameters(self, init_std: float) -> None:
         """Draw the means as torch.nn draws its weights and set every width to ``init_std``.
 
@@ -144,6 +209,7 @@ class BayesianLayer(nn.Module, abc.ABC):
         Raises:
             ValueError: it is not positive and finite.
         """
+        require_positive(init_std=init_std)
         nn.init.kaiming_uniform_(self.weight_mean, a=math.sqrt(5))
         nn.init.constant_(self.weight_rho, inverse_softplus(init_std))
         if self.bias_mean is not None:
@@ -154,13 +220,14 @@ class BayesianLayer(nn.Module, abc.ABC):
 
     @property
     def weight_std(self) -> Tensor:
-        """The posterior standard deviations of the weights, softplus(weight_rho)."""
-        return F.softplus(self.weight_rho)
+        """The posterior standard deviations of the weights."""
+        return F.softplus(self.gaussians()[0].rho)
 
     @property
     def bias_std(self) -> Tensor | None:
         """The posterior standard deviations of the biases; None without a bias."""
-        return None if self.bias_rho is None else F.softplus(self.bias_rho)
+        _, *bias = self.gaussians()
+        return F.softplus(bias[0].rho) if bias else None
 
     @property
     def prior(self) -> Distribution:
@@ -174,17 +241,6 @@ class BayesianLayer(nn.Module, abc.ABC):
             parts.append(Gaussian(self.bias_mean, self.bias_rho, self.bias_prior))
         return parts
 
-    def kl_divergence(self, num_samples: int = 1) -> Tensor:
-        r"""Return KL(q || prior), summed over weights and biases: a scalar in nats.
-
-        .. math:: \sum_i \mathrm{KL}\big(\mathcal N(\mu_i, \sigma_i^2) \,\|\, p_i\big)
-
-        Args:
-            num_samples: draws of the estimate where the prior leaves no closed form; see
-                :func:`bnn_tutorial.kl_divergence`.
-        """
-        return kl_to_priors(self.gaussians(), num_samples)
-
     @abc.abstractmethod
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Apply to ``x`` the layer's linear map with the given ``weight`` and ``bias``."""
@@ -192,14 +248,19 @@ class BayesianLayer(nn.Module, abc.ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` with one draw from the posterior, or with its means in posterior_mean."""
         if not self.sampling:
-            return self.linear_map(x, self.weight_mean, self.bias_mean)
-        if self.drawn is not None:
-            return self.linear_map(x, *self.drawn)
+            return self._map_means(x, self.gaussians())
+        if (given := self.given_weights()) is not None:
+            weight, *bias = given
+            return self.linear_map(x, weight, bias[0] if bias else None)
         if self.estimator == "weight":
             return self._forward_weight(x)
         if self.estimator == "local":
             return self._forward_local(x)
         return self._forward_flipout(x)
+
+    def _map_means(self, x: Tensor, parts: Sequence[Gaussian]) -> Tensor:
+        weight, *bias = parts
+        return self.linear_map(x, weight.mean, bias[0].mean if bias else None)
 
     def _forward_weight(self, x: Tensor) -> Tensor:
         draws = [draw_weights(part) for part in self.gaussians()]
@@ -221,17 +282,19 @@ class BayesianLayer(nn.Module, abc.ABC):
         Args:
             x: the layer's input.
         """
-        mean = self.linear_map(x, self.weight_mean, self.bias_mean)
+        parts = self.gaussians()
+        mean = self._map_means(x, parts)
         with torch.autocast(x.device.type, enabled=False):
-            variances = [F.softplus(at_least_float32(p.rho)).square() for p in self.gaussians()]
+            variances = [F.softplus(at_least_float32(p.rho)).square() for p in parts]
             bias = variances[1] if len(variances) > 1 else None
             square = at_least_float32(x).square()
             variance = self.linear_map(square, variances[0].to(square.dtype), bias)
         return mean, variance
 
     def _forward_flipout(self, x: Tensor) -> Tensor:
-        mean = self.linear_map(x, self.weight_mean, self.bias_mean)
-        deviations = [F.softplus(p.rho) * torch.randn_like(p.mean) for p in self.gaussians()]
+        parts = self.gaussians()
+        mean = self._map_means(x, parts)
+        deviations = [F.softplus(p.rho) * torch.randn_like(p.mean) for p in parts]
         bias = deviations[1] if len(deviations) > 1 else None
         positions = (1,) * self.spatial_dims
         channels = x.shape[: x.dim() - self.spatial_dims]
@@ -252,8 +315,10 @@ class BayesianLayer(nn.Module, abc.ABC):
         return f"{type(self).__name__}({self.extra_repr()})"
 
 
-def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:
+def bayesian_layers(module: nn.Module) -> list[Bayesian]:
     """Return every Bayesian layer inside ``module``, each once, the module itself included.
+
+    A :class:`BayesianModule` counts as one layer.
 
     Example:
         >>> import bnn_tutorial as bt
@@ -261,12 +326,12 @@ def bayesian_layers(module: nn.Module) -> list[BayesianLayer]:
         >>> [layer.weight_mean.shape for layer in bt.bayesian_layers(model)]
         [torch.Size([20, 1]), torch.Size([1, 20])]
     """
-    return [layer for layer in module.modules() if isinstance(layer, BayesianLayer)]
+    return [layer for layer in module.modules() if isinstance(layer, Bayesian)]
 
 
 @contextlib.contextmanager
 def drawing_with(
-    layers: Sequence[BayesianLayer],
+    layers: Sequence[Bayesian],
     name: Literal["sampling", "drawn", "shared_moments"],
 ) -> Iterator[Callable[[Iterable[object]], None]]:
     """Let ``layers`` draw in another way inside the ``with`` block, then as they did before.

@@ -4,24 +4,36 @@ Explained in the chapter "A Bayesian CNN on MNIST".
 """
 
 import copy
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from bnn_tutorial.argument_checks import require_positive
-from bnn_tutorial.layers.bayesian import BayesianLayer, bayesian_layers
-from bnn_tutorial.layers.convolutions import BayesianConv1d, BayesianConv2d, BayesianConv3d
+from bnn_tutorial.layers.bayesian import Bayesian, BayesianLayer, bayesian_layers
+from bnn_tutorial.layers.convolutions import (
+    BayesianConv1d,
+    BayesianConv2d,
+    BayesianConv3d,
+    BayesianConvTranspose1d,
+    BayesianConvTranspose2d,
+    BayesianConvTranspose3d,
+)
 from bnn_tutorial.layers.linear import BayesianLinear
+from bnn_tutorial.layers.whole_module import BayesianModule, require_shapes
 
 _CONVOLUTIONS = {
     nn.Conv1d: BayesianConv1d,
     nn.Conv2d: BayesianConv2d,
     nn.Conv3d: BayesianConv3d,
+    nn.ConvTranspose1d: BayesianConvTranspose1d,
+    nn.ConvTranspose2d: BayesianConvTranspose2d,
+    nn.ConvTranspose3d: BayesianConvTranspose3d,
 }
 
 
@@ -60,7 +72,7 @@ class EmpiricalPrior:
     def __post_init__(self):
         require_positive(delta=self.delta, std=self.std)
 
-    def apply(self, layer: BayesianLayer) -> None:
+    def apply(self, layer: Bayesian) -> None:
         """Give ``layer`` this prior around its means, and this start.
 
         Args:
@@ -73,7 +85,7 @@ class EmpiricalPrior:
             std = (self.delta * mean.detach().double().abs()).clamp_min(1e-12)
             with torch.no_grad():
                 rho.copy_(std + torch.log(-torch.expm1(-std)))
-        layer.set_prior(priors[0], priors[-1])
+        layer.set_priors(priors)
 
 
 PriorsByName = dict[str, Distribution | EmpiricalPrior | None]
@@ -89,15 +101,17 @@ def to_bayesian(
     estimator: str = "local",
     init_std: float = 0.05,
     skip: tuple[str, ...] = (),
+    whole: tuple[str, ...] | bool = (),
 ) -> nn.Module:
-    """Return a copy of ``module`` with every Linear and Conv1d, 2d, 3d made Bayesian.
+    """Return a copy of ``module`` with every Linear, Conv and ConvTranspose made Bayesian.
 
     The means start at the module's weights, frozen or not; they and the widths are to be trained. A
-    layer's hooks are not copied. A layer that occurs in several places stays one layer, and the
-    module itself may be the layer. All else is copied as it is, Bayesian layers with the prior and
-    the estimator that they have;
-    :func:`deterministic_parameters` lists what has stayed deterministic, such as the projections
-    inside :class:`torch.nn.MultiheadAttention`, batch norms and subclasses of Linear.
+    layer's hooks are not copied. A layer that occurs in several places, in a list, tuple or dict of
+    its parent too, stays one layer, and the module itself may be the layer. All else is copied as
+    it is, Bayesian layers with the prior and the estimator that they have;
+    :func:`deterministic_parameters` lists what has stayed deterministic, such as recurrent cells,
+    batch norms and subclasses of Linear, unless ``whole`` asks for them. A layer whose weight is
+    made by a hook or a parametrization, as by pruning or weight norm, stays as it is.
 
     Args:
         module: the deterministic network; left unchanged.
@@ -108,13 +122,21 @@ def to_bayesian(
             :class:`EmpiricalPrior` sets its own.
         skip: names of submodules that stay deterministic, with all that is inside them, in every
             place where they occur.
+        whole: names of submodules each of which becomes a :class:`BayesianModule`, with all that is
+            inside it, such as an LSTM or an embedding. True does that to every module that holds
+            parameters of its own and is none of the layers above.
+
+    Warns:
+        UserWarning: nothing became Bayesian, or a layer stays deterministic because something else
+            makes its weight.
 
     Raises:
-        TypeError: ``skip`` is one string, or a prior is none.
-        ValueError: a name in ``skip`` or ``prior`` is no submodule's, or one in ``prior`` holds no
-            layer to convert; a layer shares its weight or bias with another module, so that a copy
-            would untie them (skip it); a layer is compiled by itself, so that its copy would still
-            run the old code; or the layers reject ``prior``, ``estimator`` or ``init_std``.
+        TypeError: ``skip`` or ``whole`` is one string, or a prior is none.
+        ValueError: a name in ``skip``, ``whole`` or ``prior`` is no submodule's, or one in
+            ``prior`` holds no layer to convert; a parameter has no shape yet; a layer shares its
+            weight or bias with another module, so that a copy would untie them (skip it); a layer
+            is compiled by itself, so that its copy would still run the old code; or the layers
+            reject ``prior``, ``estimator`` or ``init_std``.
 
     Example:
         >>> import bnn_tutorial as bt
@@ -123,40 +145,63 @@ def to_bayesian(
         >>> type(model[0]).__name__, model[0].weight_mean.equal(network[0].weight)
         ('BayesianLinear', True)
     """
-    if isinstance(skip, str):
-        raise TypeError(f"skip={skip!r}: expected a tuple of names, such as ({skip!r},)")
+    for argument, given in {"skip": skip, "whole": whole}.items():
+        if isinstance(given, str):
+            raise TypeError(
+                f"{argument}={given!r}: expected a tuple of names, such as ({given!r},)"
+            )
+    require_shapes(module)
+    asked = () if isinstance(whole, bool) else whole
     priors: PriorsByName = dict(prior) if isinstance(prior, Mapping) else {"": prior}
     names = {name for name, _ in module.named_modules(remove_duplicate=False)}
-    for argument, given in {"skip": skip, "prior": priors}.items():
+    for argument, given in {"skip": skip, "prior": priors, "whole": asked}.items():
         if unknown := sorted(set(given) - names):
             raise ValueError(
                 f"{argument}={unknown}: no such submodule; expected some of {sorted(names)}"
             )
     for name in priors:
-        if name and not any(map(_is_convertible, module.get_submodule(name).modules())):
+        inside = [*module.get_submodule(name).modules()]
+        if name and not (whole or any(map(_is_convertible, inside))):
             raise ValueError(
                 f"prior={name!r}: expected a submodule with a Linear or ConvNd to convert, this is "
-                f"{type(module.get_submodule(name)).__name__}"
+                f"{type(inside[0]).__name__}"
             )
     skipped = {part for name in skip for part in module.get_submodule(name).modules()}
     settings = {"estimator": estimator, "init_std": init_std}
     owners = Counter(p for part in module.modules() for p in part._parameters.values())
+    wholes = {module.get_submodule(name) for name in asked}
     twins: dict[nn.Module, nn.Module] = {}
+    made_elsewhere: list[str] = []
+
+    def require_own(original: nn.Module, name: str) -> None:
+        inside = Counter(p for part in original.modules() for p in part._parameters.values())
+        for kind, parameter in original.named_parameters():
+            if owners[parameter] > inside[parameter]:
+                raise ValueError(
+                    f"{name!r} shares its {kind} with another module: expected a {kind} of its "
+                    "own, since a Bayesian copy would untie the two; name it in skip"
+                )
 
     def convert(layer: nn.Module, original: nn.Module, name: str) -> nn.Module:
         if original in skipped:
             return layer
         if layer in twins:
             return twins[layer]
+        if isinstance(layer, Bayesian):
+            twins[layer] = layer
+            return layer
+        holds_own = whole is True and any(p is not None for p in layer._parameters.values())
+        if original in wholes or (holds_own and not _is_convertible(layer)):
+            require_own(original, name)
+            twins[layer] = _whole_twin(layer, _prior_of(name, priors), init_std)
+            return twins[layer]
         if _is_convertible(layer):
-            for kind, parameter in original.named_parameters():
-                if owners[parameter] > 1:
-                    raise ValueError(
-                        f"{name!r} shares its {kind} with another module: expected a {kind} of its "
-                        "own, since a Bayesian copy would untie the two; name it in skip"
-                    )
+            require_own(original, name)
             twins[layer] = _bayesian_twin(layer, _prior_of(name, priors), settings)
             return twins[layer]
+        if _weight_is_made(layer):
+            made_elsewhere.append(f"{name or 'module'} ({type(layer).__name__})")
+            return layer
         twins[layer] = layer
         # _modules, because named_children passes over the second place of a shared layer.
         for child_name, child in layer._modules.items():
@@ -171,11 +216,49 @@ def to_bayesian(
         _leave_fast_path(layer)
         return layer
 
-    return convert(copy.deepcopy(module), module, "")
+    # A weight that a hook makes cannot be copied; the hook makes it anew.
+    made = [t for part in module.modules() for t in vars(part).values() if isinstance(t, Tensor)]
+    memo = {id(tensor): tensor.detach().clone() for tensor in made if not tensor.is_leaf}
+    converted = convert(copy.deepcopy(module, memo), module, "")
+    changed = {layer: twin for layer, twin in twins.items() if layer is not twin}
+    for part in converted.modules():
+        for name, value in vars(part).items():
+            if not name.startswith("_") and isinstance(value, list | tuple | dict):
+                vars(part)[name] = _with_twins(value, changed)
+    if made_elsewhere:
+        warnings.warn(
+            f"{', '.join(made_elsewhere)} stay deterministic: a hook or a parametrization makes "
+            "their weight; expected it to be removed before, if they are to be Bayesian",
+            stacklevel=2,
+        )
+    elif not changed:
+        warnings.warn(
+            f"nothing in this {type(module).__name__} became Bayesian: expected a Linear or a "
+            "convolution outside of skip, or whole=True",
+            stacklevel=2,
+        )
+    return converted
+
+
+def _with_twins(value: Any, twins: dict[nn.Module, nn.Module]) -> Any:
+    """Return a container in which the twins stand in the place of their layers."""
+    if isinstance(value, nn.Module):
+        return twins.get(value, value)
+    if isinstance(value, dict):
+        return type(value)((key, _with_twins(part, twins)) for key, part in value.items())
+    if type(value) in (list, tuple):
+        return type(value)(_with_twins(part, twins) for part in value)
+    return value
 
 
 def _is_convertible(layer: nn.Module) -> TypeGuard[nn.Linear | nn.modules.conv._ConvNd]:
-    return type(layer) is nn.Linear or type(layer) in _CONVOLUTIONS
+    kinds = nn.Linear, *_CONVOLUTIONS
+    return type(layer) in kinds and {"weight", "bias"} <= layer._parameters.keys()
+
+
+def _weight_is_made(layer: nn.Module) -> bool:
+    """Return whether something makes the weight that is a parameter by nature."""
+    return isinstance(layer, (nn.Linear, *_CONVOLUTIONS)) and "weight" not in layer._parameters
 
 
 def _prior_of(name: str, priors: PriorsByName) -> Distribution | EmpiricalPrior | None:
@@ -199,16 +282,18 @@ def _bayesian_twin(
             layer.in_features, layer.out_features, has_bias, **settings
         )
     else:
+        if layer.transposed:
+            settings["output_padding"] = layer.output_padding
         twin = _CONVOLUTIONS[type(layer)](
             layer.in_channels,
             layer.out_channels,
             layer.kernel_size,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.groups,
-            has_bias,
-            layer.padding_mode,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            bias=has_bias,
+            padding_mode=layer.padding_mode,
             **settings,
         )
     with torch.no_grad():
@@ -218,6 +303,16 @@ def _bayesian_twin(
     if isinstance(prior, EmpiricalPrior):
         prior.apply(twin)
     return twin.train(layer.training)
+
+
+def _whole_twin(
+    module: nn.Module, prior: Distribution | EmpiricalPrior | None, init_std: float
+) -> BayesianModule:
+    own_prior = None if isinstance(prior, EmpiricalPrior) else prior
+    twin = BayesianModule(module, prior=own_prior, init_std=init_std)
+    if isinstance(prior, EmpiricalPrior):
+        prior.apply(twin)
+    return twin
 
 
 def _leave_fast_path(layer: nn.Module) -> None:

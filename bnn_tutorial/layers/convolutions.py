@@ -1,4 +1,4 @@
-"""Bayesian convolutions in one, two and three dimensions.
+"""Bayesian convolutions in one, two and three dimensions, and transposed ones.
 
 Explained in the chapter "A Bayesian CNN on MNIST".
 """
@@ -171,3 +171,171 @@ class BayesianConv3d(_BayesianConv):
     spatial_dims = 3
     _twin = nn.Conv3d
     _convolve = staticmethod(F.conv3d)
+
+
+class _BayesianConvTranspose(BayesianLayer):
+    r"""A transposed convolution with a Gaussian posterior over its kernels.
+
+    .. math:: y_{o} = b_o + \sum_i W_{io} \star^\top x_i, \qquad W \sim q(W),\; b \sim q(b)
+
+    With :math:`\star^\top` the linear map whose matrix is a convolution's, transposed. What the
+    estimators share is as in :class:`BayesianConv2d`.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of each dimension, or one for all.
+        stride: as in torch.nn.
+        padding: as in torch.nn.
+        output_padding: as in torch.nn.
+        groups: as in torch.nn.
+        bias: whether there is a bias.
+        dilation: as in torch.nn.
+        padding_mode: ``"zeros"``, the only one that torch.nn has.
+        prior: see :class:`BayesianLayer`.
+        estimator: see :class:`BayesianLayer`.
+        init_std: see :class:`BayesianLayer`.
+        device: where the parameters live.
+        dtype: their floating-point type.
+
+    Raises:
+        TypeError: see :class:`BayesianLayer`.
+        ValueError: besides, channels that ``groups`` does not divide, or another ``padding_mode``.
+    """
+
+    _twin: ClassVar[Callable[..., nn.modules.conv._ConvTransposeNd]]
+    _convolve: ClassVar[Callable[..., Tensor]]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        output_padding: int | tuple[int, ...] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, ...] = 1,
+        padding_mode: str = "zeros",
+        *,
+        prior: Distribution | None = None,
+        estimator: str = "local",
+        init_std: float = 0.05,
+        device=None,
+        dtype=None,
+    ):
+        # As in _BayesianConv.
+        geometry = self._twin(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            groups,
+            bias,
+            dilation,
+            padding_mode,
+            device="meta",
+        )
+        super().__init__(
+            tuple(geometry.weight.shape),
+            bias,
+            num_outputs=out_channels,
+            prior=prior,
+            estimator=estimator,
+            init_std=init_std,
+            device=device,
+            dtype=dtype,
+        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = geometry.kernel_size
+        self.stride = geometry.stride
+        self.padding = geometry.padding
+        self.output_padding = geometry.output_padding
+        self.dilation = geometry.dilation
+        self.groups = groups
+
+    def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the transposed convolution of ``x`` with ``weight``, plus ``bias``."""
+        return self._convolve(
+            x,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a print of the model."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}, "
+            f"output_padding={self.output_padding}, dilation={self.dilation}, "
+            f"groups={self.groups}, {super().extra_repr()}"
+        )
+
+
+class BayesianConvTranspose1d(_BayesianConvTranspose):
+    __doc__ = (
+        f"{_BayesianConvTranspose.__doc__}"
+        """
+    Shapes: ``x`` is (N, in_channels, L) or (in_channels, L), as in
+    :class:`torch.nn.ConvTranspose1d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConvTranspose1d(4, 1, kernel_size=3)
+        >>> layer(torch.zeros(2, 4, 8)).shape
+        torch.Size([2, 1, 10])
+    """
+    )
+    spatial_dims = 1
+    _twin = nn.ConvTranspose1d
+    _convolve = staticmethod(F.conv_transpose1d)
+
+
+class BayesianConvTranspose2d(_BayesianConvTranspose):
+    __doc__ = (
+        f"{_BayesianConvTranspose.__doc__}"
+        """
+    Shapes: ``x`` is (N, in_channels, H, W) or (in_channels, H, W), as in
+    :class:`torch.nn.ConvTranspose2d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConvTranspose2d(4, 1, kernel_size=3)
+        >>> layer(torch.zeros(2, 4, 8, 8)).shape
+        torch.Size([2, 1, 10, 10])
+    """
+    )
+    spatial_dims = 2
+    _twin = nn.ConvTranspose2d
+    _convolve = staticmethod(F.conv_transpose2d)
+
+
+class BayesianConvTranspose3d(_BayesianConvTranspose):
+    __doc__ = (
+        f"{_BayesianConvTranspose.__doc__}"
+        """
+    Shapes: ``x`` is (N, in_channels, D, H, W) or (in_channels, D, H, W), as in
+    :class:`torch.nn.ConvTranspose3d`.
+
+    Example:
+        >>> import torch
+        >>> import bnn_tutorial as bt
+        >>> layer = bt.BayesianConvTranspose3d(4, 1, kernel_size=3)
+        >>> layer(torch.zeros(2, 4, 3, 3, 3)).shape
+        torch.Size([2, 1, 5, 5, 5])
+    """
+    )
+    spatial_dims = 3
+    _twin = nn.ConvTranspose3d
+    _convolve = staticmethod(F.conv_transpose3d)

@@ -5,15 +5,18 @@ Where the prior is one Normal, ``draw_and_kl.py`` does both in one step. Explain
 """
 
 import contextlib
+import itertools
 from collections.abc import Generator, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
 
-from bnn_tutorial.layers.bayesian import bayesian_layers, drawing_with
+from bnn_tutorial.layers.bayesian import Bayesian, bayesian_layers, drawing_with
 from bnn_tutorial.layers.draw_and_kl import DrawAndKL, VectorLayout, one_normal_prior
 from bnn_tutorial.layers.weight_kl import (
+    Gaussian,
     closed_form,
     cross_entropy_estimate,
     draw_weights,
@@ -51,11 +54,20 @@ def kl_divergence(module: nn.Module, num_samples: int = 1) -> Tensor:
         >>> print(f"{bt.kl_divergence(layer).item():.3f}")  # 4 * (1 - 0)**2 / 2
         2.000
     """
-    parts = [part for layer in bayesian_layers(module) for part in layer.gaussians()]
+    parts = _parts(bayesian_layers(module))
     if not parts:
         anchor = next(module.parameters(), torch.zeros(()))
         return torch.zeros((), device=anchor.device, dtype=anchor.dtype)
     return kl_to_priors(parts, num_samples)
+
+
+def _parts(layers: list[Bayesian]) -> list[Gaussian]:
+    """Return the Gaussians of ``layers``, with what a pruning leaves of them."""
+    for layer in layers:
+        for hook in layer._forward_pre_hooks.values():
+            if isinstance(hook, BasePruningMethod):
+                hook(layer, None)
+    return [part for layer in layers for part in layer.gaussians()]
 
 
 def _noise(count: int, like: Tensor, generators: dict[torch.device, torch.Generator]) -> Tensor:
@@ -88,10 +100,9 @@ class NetworkPosterior:
     def __init__(self, module: nn.Module):
         layers = bayesian_layers(module)
         self._layers = [layer for layer in layers if layer.estimator == "weight"]
-        self._has_bias = [layer.bias_mean is not None for layer in self._layers]
-        others = [layer for layer in layers if layer.estimator != "weight"]
-        self._drawn = [part for layer in self._layers for part in layer.gaussians()]
-        self._others = [part for layer in others for part in layer.gaussians()]
+        self._other_layers = [layer for layer in layers if layer.estimator != "weight"]
+        self._num_parts = [len(layer.gaussians()) for layer in self._layers]
+        self._drawn, self._others = _parts(self._layers), _parts(self._other_layers)
         parts = self._drawn + self._others
         anchor = next(module.parameters(), torch.zeros(()))
         self._no_kl = torch.zeros((), device=anchor.device)
@@ -99,6 +110,14 @@ class NetworkPosterior:
         means = [part.mean for part in parts]
         self._layouts = VectorLayout(means[: len(self._drawn)]), VectorLayout(means)
         self._parameters = means + [part.rho for part in parts]
+        # What a subclass, a parametrization or a pruning makes of them is made anew each time.
+        self._made = any(not isinstance(tensor, nn.Parameter) for tensor in self._parameters)
+
+    def _make_anew(self) -> None:
+        if self._made:
+            self._drawn, self._others = _parts(self._layers), _parts(self._other_layers)
+            parts = self._drawn + self._others
+            self._parameters = [part.mean for part in parts] + [part.rho for part in parts]
 
     @contextlib.contextmanager
     def draw(self) -> Iterator[Tensor]:
@@ -115,6 +134,7 @@ class NetworkPosterior:
         if not self._drawn and not self._others:
             yield self._no_kl
             return
+        self._make_anew()
         if self._one_prior is not None:
             kl, *weights = DrawAndKL.apply(*self._one_prior, *self._layouts, *self._parameters)
         else:
@@ -134,6 +154,7 @@ class NetworkPosterior:
             num_samples: how many draws.
             seed: of the weights' own generators, one a device.
         """
+        self._make_anew()
         devices = {part.mean.device for part in self._drawn}
         generators = {device: torch.Generator(device).manual_seed(seed) for device in devices}
         stds = [F.softplus(part.rho) for part in self._drawn]
@@ -159,8 +180,6 @@ class NetworkPosterior:
             kl = kl + value.to(kl.device)
         return kl
 
-    def _by_layer(self, weights: list[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
+    def _by_layer(self, weights: list[Tensor]) -> list[tuple[Tensor, ...]]:
         remaining = iter(weights)
-        return [
-            (next(remaining), next(remaining) if has_bias else None) for has_bias in self._has_bias
-        ]
+        return [tuple(itertools.islice(remaining, count)) for count in self._num_parts]

@@ -46,6 +46,30 @@ def convolutions(dim):
     }
 
 
+TRANSPOSED = {
+    1: (bt.BayesianConvTranspose1d, nn.ConvTranspose1d, (3, 2, 6)),
+    2: (bt.BayesianConvTranspose2d, nn.ConvTranspose2d, (3, 2, 4, 3)),
+    3: (bt.BayesianConvTranspose3d, nn.ConvTranspose3d, (2, 2, 2, 3, 2)),
+}
+
+
+def transposed(dim):
+    """Cases of one transposed convolution."""
+    bayesian, twin, shape = TRANSPOSED[dim]
+    kernel, stride = (3, 2, 2)[:dim], (2, 2, 3)[:dim]
+    return {
+        f"transposed{dim}d": (bayesian, twin, (2, 3, 2), {}, shape),
+        f"transposed{dim}d, unbatched": (bayesian, twin, (2, 3, kernel), {}, shape[1:]),
+        f"transposed{dim}d, all arguments": (
+            bayesian,
+            twin,
+            (2, 4, kernel, stride, 1, (1, 0, 1)[:dim], 2, False, (1, 2, 1)[:dim]),
+            {},
+            shape,
+        ),
+    }
+
+
 # Every class that claims the layer's contract: constructor, its torch.nn twin, arguments, an input.
 LAYERS = {
     "linear": (bt.BayesianLinear, nn.Linear, (3, 4), {}, (5, 3)),
@@ -55,12 +79,21 @@ LAYERS = {
     **convolutions(1),
     **convolutions(2),
     **convolutions(3),
+    **transposed(1),
+    **transposed(2),
+    **transposed(3),
 }
 contract = pytest.mark.parametrize(
     ("name", "estimator"), [(name, estimator) for name in LAYERS for estimator in ESTIMATORS]
 )
 # What costs seconds or does not depend on the arguments runs over one case of each kind.
-ONE_OF_EACH = ("linear", "conv1d", "conv2d, reflect and same", "conv3d, all arguments")
+ONE_OF_EACH = (
+    "linear",
+    "conv1d",
+    "conv2d, reflect and same",
+    "conv3d, all arguments",
+    "transposed2d",
+)
 short_contract = pytest.mark.parametrize(
     ("name", "estimator"), [(name, estimator) for name in ONE_OF_EACH for estimator in ESTIMATORS]
 )
@@ -501,10 +534,10 @@ def test_posterior_mean_gives_every_layer_back_as_it_was():
     ("settings", "words"),
     [
         ({"estimator": "flip"}, "estimator='flip'.*weight, local, flipout"),
-        ({"init_std": 0.0}, "std=0.0.*positive"),
-        ({"init_std": -0.1}, "std=-0.1.*positive"),
-        ({"init_std": float("nan")}, "std=nan.*positive"),
-        ({"init_std": float("inf")}, "std=inf.*positive"),
+        ({"init_std": 0.0}, r"^init_std=0.0.*positive"),
+        ({"init_std": -0.1}, r"^init_std=-0.1.*positive"),
+        ({"init_std": float("nan")}, r"^init_std=nan.*positive"),
+        ({"init_std": float("inf")}, r"^init_std=inf.*positive"),
     ],
 )
 def test_wrong_settings_are_errors_that_say_what_was_expected(settings, words):

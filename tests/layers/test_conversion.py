@@ -6,6 +6,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.distributions import Laplace, Normal
+from torch.nn.utils import prune
 
 import bnn_tutorial as bt
 
@@ -55,7 +56,8 @@ def test_the_module_may_be_the_layer(layer):
     twin = bt.to_bayesian(layer, prior=Laplace(0.0, 2.0))
     assert isinstance(twin, bt.BayesianLayer)
     assert isinstance(twin.prior, Laplace)
-    assert type(bt.to_bayesian(layer, skip=("",))) is type(layer)
+    with pytest.warns(UserWarning, match=f"nothing in this {type(layer).__name__} became Bayes"):
+        assert type(bt.to_bayesian(layer, skip=("",))) is type(layer)
 
 
 class Block(nn.Module):
@@ -138,7 +140,8 @@ def test_what_is_made_bayesian_again_stays_as_it_is():
     once = bt.to_bayesian(
         nn.Sequential(nn.Linear(2, 2)), prior=Normal(0.0, 0.3), estimator="weight"
     )
-    twice = bt.to_bayesian(once)
+    with pytest.warns(UserWarning, match="nothing in this Sequential became Bayesian"):
+        twice = bt.to_bayesian(once)
     assert twice[0] is not once[0]
     assert twice[0].estimator == "weight"
     assert twice[0].prior.scale.item() == pytest.approx(0.3)
@@ -225,7 +228,8 @@ def test_tied_weights_are_an_error_until_the_layer_is_skipped():
     model["decoder"].weight = model["embedding"].weight
     with pytest.raises(ValueError, match=r"'decoder' shares its weight with another module.*skip"):
         bt.to_bayesian(model)
-    twin = bt.to_bayesian(model, skip=("decoder",))
+    with pytest.warns(UserWarning, match="nothing in this ModuleDict became Bayesian"):
+        twin = bt.to_bayesian(model, skip=("decoder",))
     assert twin["decoder"].weight is twin["embedding"].weight
     assert bt.bayesian_layers(twin) == []
 
@@ -237,27 +241,44 @@ def test_a_tied_bias_is_an_error_too():
         bt.to_bayesian(model)
 
 
-def test_a_weight_that_is_parametrized_stays_deterministic():
-    # Its weight is computed at each pass; a copy of today's value would be another layer.
-    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), nn.Linear(2, 2))
-    twin = bt.to_bayesian(model)
+@pytest.mark.parametrize(
+    "remake",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+    ids=["weight norm", "spectral norm", "old weight norm", "old spectral norm", "pruning"],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_weight_that_something_makes_stays_as_it_is_and_is_named(remake):
+    # It is computed at each pass; a copy of today's value would be another layer.
+    model = nn.Sequential(remake(nn.Linear(2, 2)), nn.Linear(2, 2)).eval()
+    with pytest.warns(UserWarning, match=r"0 \(.*Linear\) stay deterministic: a hook or a param"):
+        twin = bt.to_bayesian(model)
     assert bt.bayesian_layers(twin) == [twin[1]]
+    x = torch.randn(3, 2)
+    torch.testing.assert_close(twin[0](x), model[0](x))
 
 
-def test_lazy_layers_convert_once_they_know_their_shape():
-    model = nn.Sequential(nn.LazyLinear(3), nn.Tanh(), nn.LazyLinear(2))
-    twin = bt.to_bayesian(model)
-    assert bt.bayesian_layers(twin) == []
-    assert list(bt.deterministic_parameters(twin)) == ["0.weight", "0.bias", "2.weight", "2.bias"]
-    model(torch.zeros(1, 4))
-    assert len(bt.bayesian_layers(bt.to_bayesian(model))) == 2
+@pytest.mark.parametrize("whole", [(), True])
+def test_a_lazy_layer_converts_once_it_knows_its_shape(whole):
+    model = nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(3), nn.Tanh(), nn.LazyBatchNorm1d())
+    with pytest.raises(
+        ValueError, match=r"'1\.weight' has no shape yet: expected a batch to be run"
+    ):
+        bt.to_bayesian(model, whole=whole)
+    model(torch.zeros(2, 4))
+    assert len(bt.bayesian_layers(bt.to_bayesian(model, whole=whole))) == (3 if whole else 2)
 
 
-def test_other_convolutions_are_left_and_reported():
+def test_what_is_no_linear_map_is_left_and_reported():
     model = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ConvTranspose2d(2, 1, 2), nn.BatchNorm2d(1))
     twin = bt.to_bayesian(model)
-    assert bt.bayesian_layers(twin) == [twin[0]]
-    assert list(bt.deterministic_parameters(twin)) == ["1.weight", "1.bias", "2.weight", "2.bias"]
+    assert bt.bayesian_layers(twin) == [twin[0], twin[1]]
+    assert list(bt.deterministic_parameters(twin)) == ["2.weight", "2.bias"]
     assert bt.deterministic_parameters(bt.to_bayesian(nn.Linear(1, 1))) == {}
     assert list(bt.deterministic_parameters(nn.Linear(1, 1))) == ["weight", "bias"]
 
@@ -339,7 +360,8 @@ def test_a_whole_transformer_converts_and_runs():
 
 def test_a_transformer_without_bayesian_layers_keeps_its_fast_path():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    twin = bt.to_bayesian(layer, skip=("linear1", "linear2"))
+    with pytest.warns(UserWarning, match="nothing in this TransformerEncoderLayer"):
+        twin = bt.to_bayesian(layer, skip=("linear1", "linear2"))
     assert twin.activation_relu_or_gelu == layer.activation_relu_or_gelu != 0
 
 
@@ -373,3 +395,80 @@ def test_a_compiled_network_converts():
     twin = bt.to_bayesian(torch.compile(nn.Sequential(nn.Linear(3, 2)), backend="eager"))
     x = torch.randn(4, 3)
     assert not torch.equal(twin(x), twin(x))
+
+
+class Walks(nn.Module):
+    """Its forward walks layers that are also held in plain containers."""
+
+    def __init__(self, container):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.steps = container(self.a, self.b)
+
+    def forward(self, x):
+        steps = self.steps.values() if isinstance(self.steps, dict) else self.steps
+        for step in steps:
+            x = (step[0] if isinstance(step, list) else step)(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda a, b: [a, b],
+        lambda a, b: (a, b, a),
+        lambda a, b: {"a": a, "b": b},
+        lambda a, b: [[a], [b]],
+        lambda a, b: [nn.Sequential(a), b],
+    ],
+    ids=["list", "tuple", "dict", "nested", "in a module of its own"],
+)
+def test_a_layer_that_a_container_holds_too_is_replaced_there(container):
+    model = Walks(container)
+    held = [*model.steps.values()] if isinstance(model.steps, dict) else [*model.steps]
+    if isinstance(held[0], nn.Sequential):
+        model.first = held[0]  # registered, so that it is found
+    twin = bt.to_bayesian(model, estimator="weight")
+    x = torch.randn(5, 3)
+    with bt.posterior_mean(twin):
+        torch.testing.assert_close(twin(x), model(x))
+    assert not twin(x).equal(twin(x))
+    for layer in (twin.a, twin.b):
+        before = twin(x)
+        with torch.no_grad():
+            layer.weight_mean.add_(10.0)
+        assert (twin(x) - before).abs().max() > 1
+    assert model.steps is not twin.steps
+
+
+def test_whole_makes_what_it_names_or_everything_bayesian():
+    model = nn.Sequential(nn.Embedding(5, 3), nn.LayerNorm(3), nn.Linear(3, 2), nn.Tanh())
+    named = bt.to_bayesian(
+        model, whole=("0",), prior={"0": Laplace(0.0, 2.0), "": Normal(0.0, 3.0)}
+    )
+    kinds = [type(layer).__name__ for layer in named]
+    assert kinds == ["BayesianModule", "LayerNorm", "BayesianLinear", "Tanh"]
+    assert [type(part.prior.distribution) for part in named[0].gaussians()] == [Laplace]
+    assert named[2].prior.scale.item() == 3.0
+    everything = bt.to_bayesian(model, whole=True)
+    assert bt.deterministic_parameters(everything) == {}
+    assert len(bt.bayesian_layers(everything)) == 3
+    moped = bt.to_bayesian(model, whole=True, prior=bt.EmpiricalPrior(delta=0.5, std=0.2))
+    [part] = moped[0].gaussians()
+    torch.testing.assert_close(part.prior.distribution.mean, model[0].weight.detach())
+    torch.testing.assert_close(
+        nn.functional.softplus(part.rho), 0.5 * model[0].weight.detach().abs(), rtol=1e-3, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({"whole": "0"}, TypeError, "whole='0': expected a tuple of names"),
+        ({"whole": ("5",)}, ValueError, r"whole=\['5'\]: no such submodule"),
+        ({"whole": ("1",)}, ValueError, "module=Tanh has no parameters"),
+    ],
+)
+def test_what_cannot_be_whole_is_named(keywords, error, words):
+    with pytest.raises(error, match=words):
+        bt.to_bayesian(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), **keywords)
