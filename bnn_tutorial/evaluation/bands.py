@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from bnn_tutorial.tensor_checks import require_finite
+
 
 @dataclass(frozen=True)
 class BandAudit:
@@ -53,7 +55,8 @@ def audit_band(target: Tensor, low: Tensor, high: Tensor, *, k: float = 3.0) -> 
         k: how many standard deviations the band claims to reach to each side.
 
     Raises:
-        ValueError: the shapes differ, there is no point, or a lower edge lies above its upper one.
+        ValueError: the shapes differ, there is no point, one is not finite, or a lower edge lies
+            above its upper one.
 
     Example:
         >>> import torch
@@ -70,6 +73,7 @@ def audit_band(target: Tensor, low: Tensor, high: Tensor, *, k: float = 3.0) -> 
         )
     if target.numel() == 0:
         raise ValueError("target is empty: an audit needs at least one held-out point")
+    require_finite(target=target)
     if not (low <= high).all():
         raise ValueError("low and high: expected low <= high at every point, without NaN")
     outside = int(((target < low) | (target > high)).sum())
@@ -93,7 +97,7 @@ def probability_integral_transform(samples: Tensor, target: Tensor) -> Tensor:
         The values u, between 0 and 1, in the shape of ``target``.
 
     Raises:
-        ValueError: the shapes do not fit, or there is no draw.
+        ValueError: the shapes do not fit, there is no draw, or a number is not finite.
 
     Source: Dawid (1984), Gneiting et al. (2007).
 
@@ -109,6 +113,7 @@ def probability_integral_transform(samples: Tensor, target: Tensor) -> Tensor:
             f"samples have shape {tuple(samples.shape)}, target {tuple(target.shape)}: expected "
             "(S, N, ...) and (N, ...), S >= 1"
         )
+    require_finite(samples=samples, target=target)
     below = (samples < target).sum(dim=0)
     equal = (samples == target).sum(dim=0)
     return (below + equal / 2 + 0.5).to(target.dtype) / (len(samples) + 1)

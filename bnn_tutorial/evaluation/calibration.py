@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bnn_tutorial.argument_checks import require_counts
+from bnn_tutorial.tensor_checks import require_labels, require_probabilities
 
 BINNINGS = ("width", "mass")
 
@@ -81,7 +82,8 @@ def require_predictions(probabilities: Tensor, labels: Tensor) -> None:
     """Check that there are probabilities (N, C) with labels (N,), N >= 1.
 
     Raises:
-        ValueError: the shapes do not fit, there is no prediction, or a row is not a distribution.
+        ValueError: the shapes do not fit, there is no prediction, a row is not a distribution, or a
+            label is no class.
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
@@ -90,8 +92,8 @@ def require_predictions(probabilities: Tensor, labels: Tensor) -> None:
         )
     if len(labels) == 0:
         raise ValueError("labels are empty: calibration needs at least one prediction")
-    if not torch.allclose(probabilities.sum(-1), probabilities.new_ones(()), atol=1e-3):
-        raise ValueError("probabilities: expected rows that sum to 1; logits need a softmax first")
+    require_probabilities(probabilities=probabilities)
+    require_labels("labels", labels, probabilities.shape[1], (len(labels),))
 
 
 def class_events(

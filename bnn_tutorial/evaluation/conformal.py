@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bnn_tutorial.tensor_checks import require_finite, require_labels, require_probabilities
+
 
 def conformal_quantile(scores: Tensor, level: float) -> Tensor:
     r"""Return the bound that a new score stays below with probability ``level`` or more.
@@ -115,7 +117,6 @@ def conformal_sets(
     Raises:
         ValueError: the shapes do not fit, a row is not a distribution, a label is no class,
             ``level`` is not between 0 and 1, or there is no such ``score``.
-        TypeError: ``calibration_labels`` are not integers.
 
     Example:
         >>> import torch
@@ -127,8 +128,13 @@ def conformal_sets(
         tensor([[ True, False],
                 [ True,  True]])
     """
-    _require_probabilities("calibration_probabilities", calibration_probabilities)
-    _require_probabilities("probabilities", probabilities)
+    for name, rows in (
+        ("calibration_probabilities", calibration_probabilities),
+        ("probabilities", probabilities),
+    ):
+        if rows.ndim != 2:
+            raise ValueError(f"{name} have shape {tuple(rows.shape)}: expected (N, C), C >= 1")
+        require_probabilities(**{name: rows})
     num_classes = probabilities.shape[1]
     if (
         calibration_probabilities.shape[1] != num_classes
@@ -139,13 +145,9 @@ def conformal_sets(
             f"calibration_labels {tuple(calibration_labels.shape)}, probabilities "
             f"{tuple(probabilities.shape)}: expected (N, C), (N,) and (M, C)"
         )
-    if calibration_labels.is_floating_point() or calibration_labels.dtype == torch.bool:
-        raise TypeError(f"calibration_labels are {calibration_labels.dtype}: expected integers")
-    if ((calibration_labels < 0) | (calibration_labels >= num_classes)).any():
-        low, high = calibration_labels.aminmax()
-        raise ValueError(
-            f"calibration_labels reach from {low} to {high}: expected 0 to {num_classes - 1}"
-        )
+    require_labels(
+        "calibration_labels", calibration_labels, num_classes, (len(calibration_labels),)
+    )
     calibration_scores = (
         _class_scores(calibration_probabilities, score)
         .gather(1, calibration_labels.long().unsqueeze(1))
@@ -220,8 +222,7 @@ def conformal_intervals(
             f"calibration_targets have shape {tuple(calibration_targets.shape)}, calibration_mean "
             f"{tuple(calibration_mean.shape)}: expected equal shapes"
         )
-    if not calibration_targets.isfinite().all():
-        raise ValueError("calibration_targets: expected finite values")
+    require_finite(calibration_targets=calibration_targets)
     scores = (calibration_targets - calibration_mean).abs() / calibration_std
     reach = conformal_quantile(scores.flatten(), level) * std
     return mean - reach, mean + reach
@@ -235,17 +236,6 @@ def _class_scores(probabilities: Tensor, score: str) -> Tensor:
         ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
         return torch.zeros_like(probabilities).scatter(-1, order, ordered.cumsum(-1) - ordered)
     raise ValueError(f"score={score!r}: expected 'probability' or 'adaptive'")
-
-
-def _require_probabilities(name: str, probabilities: Tensor) -> None:
-    if probabilities.ndim != 2 or probabilities.shape[1] == 0:
-        raise ValueError(f"{name} have shape {tuple(probabilities.shape)}: expected (N, C), C >= 1")
-    total = probabilities.sum(-1)
-    # NaN fails both comparisons, too.
-    if not ((probabilities >= 0).all() and ((total - 1).abs() <= 1e-3).all()):
-        raise ValueError(
-            f"{name}: expected rows of 0 or more that sum to 1; logits need a softmax first"
-        )
 
 
 def _require_predictions(
@@ -262,6 +252,5 @@ def _require_predictions(
         )
     if not (std > 0).all() or not std.isfinite().all():
         raise ValueError(f"{std_name}: expected positive finite values")
-    if not mean.isfinite().all():
-        raise ValueError(f"{mean_name}: expected finite values")
+    require_finite(**{mean_name: mean})
     return std.broadcast_to(mean.shape)

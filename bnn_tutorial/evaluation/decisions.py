@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bnn_tutorial.tensor_checks import require_finite, require_probabilities
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -63,9 +65,7 @@ def decide(probabilities: Tensor, costs: Tensor) -> Decision:
         )
     if not (len(costs) and costs.isfinite().all()):
         raise ValueError(f"costs={costs.tolist()}: expected at least one row and finite numbers")
-    sums = probabilities.sum(dim=1)
-    if not ((probabilities >= 0).all() and torch.allclose(sums, sums.new_ones(()), atol=1e-3)):
-        raise ValueError("probabilities: expected rows of values from 0 that sum to 1")
+    require_probabilities(probabilities=probabilities)
     expected = probabilities @ costs.to(probabilities).T
     return _least(expected)
 
@@ -89,8 +89,8 @@ def decide_from_draws(
         The decision, whose ``action`` is a place in ``actions``.
 
     Raises:
-        ValueError: ``draws`` is not (S, N) with S of 1 or more, ``actions`` is not (A,) with A of 1
-            or more, or an expected cost is not finite.
+        ValueError: ``draws`` is not finite and (S, N) with S of 1 or more, ``actions`` is not (A,)
+            with A of 1 or more, or an expected cost is not finite.
 
     Source: Berger (1985).
 
@@ -108,6 +108,7 @@ def decide_from_draws(
         raise ValueError(f"draws have shape {tuple(draws.shape)}: expected (S, N), S >= 1")
     if actions.ndim != 1 or len(actions) == 0:
         raise ValueError(f"actions have shape {tuple(actions.shape)}: expected (A,), A >= 1")
+    require_finite(draws=draws)
     # One action at a time: all at once would hold S times N times A costs.
     expected = torch.stack([cost(action, draws).mean(dim=0) for action in actions], dim=1)
     if not expected.isfinite().all():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bnn_tutorial.evaluation.entropy import decompose_entropy
+from bnn_tutorial.tensor_checks import require_finite
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def doubt_scores(logits: Tensor) -> DoubtScores:
             of 0.
 
     Raises:
-        ValueError: ``logits`` does not have three dimensions or has no draw.
+        ValueError: ``logits`` does not have three dimensions, has no draw, or is not finite.
 
     Source: Hendrycks and Gimpel (2017) for the maximum, Liu et al. (2020) for the energy.
 
@@ -62,6 +63,7 @@ def doubt_scores(logits: Tensor) -> DoubtScores:
     """
     if logits.ndim != 3 or len(logits) == 0:
         raise ValueError(f"logits have shape {tuple(logits.shape)}: expected (S, N, C), S >= 1")
+    require_finite(logits=logits)
     probabilities = logits.softmax(dim=-1)
     parts = decompose_entropy(probabilities)
     return DoubtScores(
@@ -112,9 +114,7 @@ def feature_distance(features: Tensor, train_features: Tensor, train_labels: Ten
             f"{tuple(train_features.shape)}, train_labels {tuple(train_labels.shape)}: expected "
             "(N, D), (M, D) and (M,), M >= 1"
         )
-    for name, values in (("features", features), ("train_features", train_features)):
-        if not values.isfinite().all():
-            raise ValueError(f"{name} hold NaN or infinite values: expected finite ones")
+    require_finite(features=features, train_features=train_features)
     classes, row_class = train_labels.unique(return_inverse=True)
     train = train_features.double()
     means = torch.stack([train[row_class == c].mean(dim=0) for c in range(len(classes))])

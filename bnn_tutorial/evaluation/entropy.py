@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.special import entr
 
+from bnn_tutorial.tensor_checks import require_probabilities
+
 
 @dataclass(frozen=True)
 class EntropyDecomposition:
@@ -44,7 +46,8 @@ def decompose_entropy(probabilities: Tensor) -> EntropyDecomposition:
         probabilities: shape (S, N, C), one predictive distribution a draw and datum.
 
     Raises:
-        ValueError: ``probabilities`` does not have three dimensions or has no draw.
+        ValueError: ``probabilities`` does not have three dimensions or has no draw, or a row is not
+            a distribution; logits, which :func:`predict` returns, need a softmax first.
 
     Source: Depeweg et al. (2018).
 
@@ -60,6 +63,7 @@ def decompose_entropy(probabilities: Tensor) -> EntropyDecomposition:
         raise ValueError(
             f"probabilities have shape {tuple(probabilities.shape)}: expected (S, N, C), S >= 1"
         )
+    require_probabilities(probabilities=probabilities)
     total = entr(probabilities.mean(dim=0)).sum(dim=-1)
     aleatoric = entr(probabilities).sum(dim=-1).mean(dim=0)
     return EntropyDecomposition(total, aleatoric, (total - aleatoric).clamp_min(0))

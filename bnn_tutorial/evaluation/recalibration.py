@@ -20,6 +20,7 @@ from bnn_tutorial.evaluation.calibration import (
     group_events,
     require_binning,
 )
+from bnn_tutorial.tensor_checks import require_labels
 
 
 class Recalibration(abc.ABC):
@@ -39,11 +40,7 @@ class Recalibration(abc.ABC):
                 f"logits have shape {tuple(logits.shape)}, labels {tuple(labels.shape)}: expected "
                 "(N, C) and (N,), N >= 1"
             )
-        if labels.is_floating_point() or labels.min() < 0 or labels.max() >= logits.shape[1]:
-            raise ValueError(
-                f"labels reach from {labels.min()} to {labels.max()}, {labels.dtype}: expected "
-                f"integers from 0 to {logits.shape[1] - 1}"
-            )
+        require_labels("labels", labels, logits.shape[1], (len(logits),))
         _require_finite(logits)
         self._learn(logits.detach(), labels)
         self._num_classes = logits.shape[1]

@@ -43,7 +43,8 @@ def risk_coverage(doubt: Tensor, losses: Tensor) -> RiskCoverage:
 
     Data of equal doubt count with their mean loss, which is what a random order among them gives on
     average. No order has a lower curve than that of the losses themselves,
-    ``risk_coverage(losses, losses)``.
+    ``risk_coverage(losses, losses)``, which itself rises with the mean loss: areas of models that
+    err differently often compare more than their orders.
 
     Args:
         doubt: shape (N,), in any units: only its order counts.

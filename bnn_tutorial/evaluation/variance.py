@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_tutorial.tensor_checks import require_finite, require_probabilities
+
 
 @dataclass(frozen=True)
 class VarianceDecomposition:
@@ -57,8 +59,8 @@ def decompose_variance(
 
     Raises:
         ValueError: ``means`` has fewer than two dimensions or no draw, ``variances`` does not
-            broadcast to it or has a negative value, or there are no ``variances`` and ``means`` are
-            not probabilities.
+            broadcast to it or has a negative value, a number is not finite, or there are no
+            ``variances`` and ``means`` are not probabilities.
 
     Source: Kendall and Gal (2017); of classes, Kwon et al. (2020).
 
@@ -76,11 +78,16 @@ def decompose_variance(
     if means.ndim < 2 or len(means) == 0:
         raise ValueError(f"means have shape {tuple(means.shape)}: expected (S, N, ...), S >= 1")
     if variances is None:
-        _require_probabilities(
-            means, "means without variances", "probabilities; of a regression pass variances too"
-        )
+        # NaN fails the comparison, too.
+        if not ((means >= 0) & (means <= 1)).all():
+            low, high = means.aminmax()
+            raise ValueError(
+                f"means without variances reach from {low:g} to {high:g}: expected probabilities; "
+                "of a regression pass variances too"
+            )
         variances = means * (1 - means)
     variances = torch.as_tensor(variances, dtype=means.dtype, device=means.device)
+    require_finite(means=means, variances=variances)
     if (variances < 0).any():
         raise ValueError(f"variances reach {variances.min().item():g}: expected 0 or more")
     try:
@@ -114,8 +121,8 @@ def decompose_covariance(probabilities: Tensor) -> VarianceDecomposition:
         The parts, each of N symmetric matrices, (N, C, C).
 
     Raises:
-        ValueError: ``probabilities`` does not have three dimensions, has no draw, or has values
-            outside of 0 to 1.
+        ValueError: ``probabilities`` does not have three dimensions or has no draw, or a row is not
+            a distribution.
 
     Source: Kwon et al. (2020).
 
@@ -133,17 +140,10 @@ def decompose_covariance(probabilities: Tensor) -> VarianceDecomposition:
         raise ValueError(
             f"probabilities have shape {tuple(probabilities.shape)}: expected (S, N, C), S >= 1"
         )
-    _require_probabilities(probabilities, "probabilities", "values from 0 to 1")
+    require_probabilities(probabilities=probabilities)
     aleatoric = torch.diag_embed(probabilities.mean(dim=0)) - _mean_outer_product(probabilities)
     epistemic = _mean_outer_product(probabilities - probabilities.mean(dim=0))
     return VarianceDecomposition(aleatoric + epistemic, aleatoric, epistemic)
-
-
-def _require_probabilities(values: Tensor, name: str, expected: str) -> None:
-    # NaN fails the comparison, too.
-    if not ((values >= 0) & (values <= 1)).all():
-        low, high = values.aminmax()
-        raise ValueError(f"{name} reach from {low:g} to {high:g}: expected {expected}")
 
 
 def _mean_outer_product(rows: Tensor) -> Tensor:

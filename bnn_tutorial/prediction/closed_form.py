@@ -97,7 +97,8 @@ def exact_nll(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikeli
     if not isinstance(likelihood, GaussianLikelihood):
         raise TypeError(f"likelihood={likelihood!r}: expected a GaussianLikelihood")
     mean, variance = _output_moments(model, x)
-    return likelihood(mean, y) + 0.5 * variance.sum() / (len(y) * likelihood.noise_std.square())
+    spread = (variance / likelihood.noise_std.square()).sum()
+    return likelihood(mean, y) + 0.5 * spread / len(y)
 
 
 def elbo(model: nn.Module, x: Tensor, y: Tensor, likelihood: GaussianLikelihood) -> Tensor:
@@ -154,8 +155,11 @@ def _weight_moments(layer: Linear) -> tuple[Tensor, Tensor, Tensor | None, Tenso
     """Return the mean and variance of a layer's weight, then those of its bias."""
     if isinstance(layer, nn.Linear):
         return layer.weight, torch.zeros_like(layer.weight), layer.bias, None
-    bias_variance = None if layer.bias_std is None else layer.bias_std.square()
-    return layer.weight_mean, layer.weight_std.square(), layer.bias_mean, bias_variance
+    weight, *bias = layer.gaussians()
+    variance = F.softplus(weight.rho).square()
+    if not bias:
+        return weight.mean, variance, None, None
+    return weight.mean, variance, bias[0].mean, F.softplus(bias[0].rho).square()
 
 
 def _relu_moments(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:

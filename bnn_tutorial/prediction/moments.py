@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bnn_tutorial.argument_checks import require_not_negative
+from bnn_tutorial.tensor_checks import require_broadcast, require_finite
+
 
 class Moments:
     """The mean and the epistemic standard deviation of a network's output, and their bands.
@@ -33,8 +36,17 @@ class Moments:
         .. math:: \sqrt{\mathrm{std}^2 + s^2}
 
         Args:
-            noise_std: s, the noise's standard deviation in the units of the output.
+            noise_std: s, the noise's standard deviation in the units of the output; a number, or a
+                tensor that broadcasts to the shape of the mean.
+
+        Raises:
+            ValueError: ``noise_std`` is negative or not finite, or of another shape.
         """
+        noise = torch.as_tensor(noise_std)
+        require_finite(noise_std=noise)
+        if noise.lt(0).any():
+            raise ValueError(f"noise_std={noise_std}: expected 0 or more")
+        require_broadcast(self.mean, noise_std=noise)
         return (self.std.square() + noise_std**2).sqrt()
 
     def interval(self, k: float = 3.0, *, noise_std: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -46,10 +58,10 @@ class Moments:
         observation.
 
         Raises:
-            ValueError: ``k`` or ``noise_std`` is negative.
+            ValueError: ``k`` or ``noise_std`` is negative or not finite, or ``noise_std`` of a
+                shape that does not broadcast to the mean's.
         """
-        if k < 0 or torch.as_tensor(noise_std).lt(0).any():
-            raise ValueError(f"k={k}, noise_std={noise_std}: expected 0 or more")
+        require_not_negative(k=k)
         half = k * self.total_std(noise_std)
         return self.mean - half, self.mean + half
 

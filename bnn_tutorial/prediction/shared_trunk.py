@@ -4,19 +4,34 @@ Used by :func:`bnn_tutorial.predict`. Explained in the chapter "A Bayesian CNN o
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from bnn_tutorial.layers.bayesian import BayesianLayer, bayesian_layers
+from bnn_tutorial.batches import Inputs, call
+from bnn_tutorial.layers.bayesian import Bayesian, BayesianLayer
+from bnn_tutorial.randomness import generator_states, same_states, set_generator_states
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Return whether ``module`` runs as it is: a Bayesian layer, or torch.nn's own throughout.
+
+    What torch.nn's own code does is known: its randomness is that of torch's generators. Any other
+    code is traced, so that what it draws elsewhere is seen.
+    """
+    if isinstance(module, Bayesian):
+        return True
+    return all(type(part).__module__.startswith("torch.nn.") for part in module.modules())
 
 
 class _LeafTracer(fx.Tracer):
-    """Traces down to Bayesian layers and to modules that hold none, which run as they are."""
+    """Traces down to what runs as it is."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BayesianLayer) or not bayesian_layers(m)
+        return _is_leaf(m)
 
 
 @contextlib.contextmanager
@@ -43,7 +58,7 @@ def _module(node: object, model: nn.Module) -> nn.Module | None:
 
 
 def _is_draw(node: fx.Node, model: nn.Module) -> bool:
-    return isinstance(_module(node, model), BayesianLayer)
+    return isinstance(_module(node, model), Bayesian)
 
 
 def _is_relu_of_fresh_tensor(node: fx.Node, model: nn.Module) -> bool:
@@ -52,7 +67,7 @@ def _is_relu_of_fresh_tensor(node: fx.Node, model: nn.Module) -> bool:
     A hook of either may have kept the tensor between them.
     """
     relu = _module(node, model)
-    if type(relu) is not nn.ReLU or _has_hooks(relu):
+    if type(relu) is not nn.ReLU or _has_hooks(relu) or len(node.args) != 1:
         return False
     source = node.args[0]
     layer = _module(source, model)
@@ -66,7 +81,7 @@ def _is_relu_of_fresh_tensor(node: fx.Node, model: nn.Module) -> bool:
 
 def split_at_first_draw(
     model: nn.Module,
-) -> tuple[Callable[[Tensor], tuple], Callable[..., Tensor]]:
+) -> tuple[Callable[[Inputs], Any], Callable[..., Tensor]]:
     """Return two functions, ``before(x)`` and ``after(*before(x))``, that are the model together.
 
     ``before`` holds every operation up to the first Bayesian layer, ``after`` the rest, in the
@@ -77,28 +92,41 @@ def split_at_first_draw(
     Args:
         model: any module with one input.
     """
-    untouched = (lambda x: (x,)), model
-    containers = [m for m in model.modules() if m is model or bayesian_layers(m)]
-    if isinstance(model, BayesianLayer) or any(
-        _has_hooks(m) for m in containers if not isinstance(m, BayesianLayer)
+    untouched = (lambda x: (x,)), functools.partial(call, model)
+    if isinstance(model, Bayesian) or any(
+        _has_hooks(m) for m in model.modules() if m is model or not _is_leaf(m)
     ):
         return untouched
-    random_state = torch.random.get_rng_state()
+    states = generator_states("cpu")
     with as_it_was(model):
         try:
-            graph = _LeafTracer().trace(model)
+            graph, written = _trace(model)
+            same_again = written == _trace(model)[1]
         except Exception:  # any Python code may stand in a forward, and fail in its way on a proxy
             return untouched
-        if len(graph.find_nodes(op="placeholder")) != 1 or not torch.equal(
-            random_state, torch.random.get_rng_state()
-        ):
+        finally:
+            drawn = not same_states(states, generator_states("cpu"))
+            set_generator_states(states, "cpu")
+        if drawn or not same_again or len(graph.find_nodes(op="placeholder")) != 1:
             return untouched
         return _cut(model, graph)
 
 
+def _trace(model: nn.Module) -> tuple[fx.Graph, list[object]]:
+    """Return the graph of ``model`` and all that is written in it, numbers and tensors.
+
+    What the code draws from a generator of its own is a constant there, and another the next time.
+    """
+    tracer = _LeafTracer()
+    graph = tracer.trace(model)
+    constants = [getattr(model, str(n.target), None) for n in graph.find_nodes(op="get_attr")]
+    tensors = [value.tolist() for value in constants if isinstance(value, Tensor)]
+    return graph, [str(graph), tensors]
+
+
 def _cut(
     model: nn.Module, graph: fx.Graph
-) -> tuple[Callable[[Tensor], tuple], Callable[..., Tensor]]:
+) -> tuple[Callable[[Inputs], Any], Callable[..., Tensor]]:
     """Return the two parts of a traced ``model`` as modules over its own submodules."""
     *nodes, output = graph.nodes
     first = next((i for i, node in enumerate(nodes) if _is_draw(node, model)), len(nodes))
@@ -117,4 +145,4 @@ def _cut(
         else:
             copies[node] = after.node_copy(node, copies.__getitem__)
     after.output(fx.map_arg(output.args[0], copies.__getitem__))
-    return fx.GraphModule(model, before), fx.GraphModule(model, after)
+    return functools.partial(call, fx.GraphModule(model, before)), fx.GraphModule(model, after)

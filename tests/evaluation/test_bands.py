@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from helpers.monte_carlo import assert_mean, assert_variance
@@ -105,3 +107,14 @@ def test_values_that_are_no_levels_are_errors():
             function(torch.tensor([1.5]), torch.tensor([0.5]))
         with pytest.raises(ValueError, match="levels="):
             function(torch.tensor([0.5]), torch.tensor([-0.1]))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_target_that_is_not_finite_is_neither_inside_nor_outside(value):
+    target = torch.tensor([0.0, value])
+    with pytest.raises(ValueError, match=r"target: expected finite numbers, not .* at \[1\]"):
+        bt.audit_band(target, target - 1, target + 1)
+    with pytest.raises(ValueError, match="target: expected finite numbers"):
+        bt.probability_integral_transform(torch.zeros(3, 2), target)
+    with pytest.raises(ValueError, match="samples: expected finite numbers"):
+        bt.probability_integral_transform(target.expand(3, 2), torch.zeros(2))

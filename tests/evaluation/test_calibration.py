@@ -45,12 +45,21 @@ def test_calibrated_predictions_have_an_error_near_zero_and_overconfident_ones_d
         (torch.ones(3, 1), torch.zeros(2), 15, r"\(2,\)"),
         (torch.ones(0, 2), torch.zeros(0), 15, "empty"),
         (torch.tensor([[3.0, -1.0]]), torch.zeros(1), 15, "softmax"),
-        (torch.tensor([[0.5, 0.5]]), torch.zeros(1), 0, "num_bins=0"),
+        (torch.tensor([[0.5, 0.5]]), torch.zeros(1).long(), 0, "num_bins=0"),
+        (torch.tensor([[torch.nan, 0.5]]), torch.zeros(1).long(), 15, "softmax"),
+        (torch.tensor([[1.5, -0.5]]), torch.zeros(1).long(), 15, "softmax"),
+        (torch.tensor([[0.5, 0.5]]), torch.zeros(1), 15, "labels is torch.float32"),
+        (torch.tensor([[0.5, 0.5]]), torch.tensor([2]), 15, "the label 2: expected 0 to 1"),
+        (torch.tensor([[0.5, 0.5]]), torch.tensor([-1]), 15, "the label -1"),
     ],
 )
 def test_wrong_predictions_are_errors(probabilities, labels, num_bins, words):
     with pytest.raises(ValueError, match=words):
         bt.expected_calibration_error(probabilities, labels, num_bins)
+    if num_bins:
+        for score in (bt.log_score, bt.brier_score, bt.bootstrap_bins, bt.decompose_brier):
+            with pytest.raises(ValueError, match=words):
+                score(probabilities, labels)
 
 
 @pytest.mark.parametrize("num_bins", [5, 15])
@@ -90,7 +99,7 @@ def test_bins_of_equal_mass_hold_equal_numbers_and_keep_ties_together():
     ten = bt.reliability_bins(probabilities[:10], labels[:10], 3, equal="mass")
     assert ten.count.tolist() == [4, 3, 3]  # up to the 4th, the 7th and the 10th
     tied = torch.tensor([[0.9, 0.1]] * 5 + [[0.6, 0.4]])
-    bins = bt.reliability_bins(tied, torch.zeros(6), 3, equal="mass")
+    bins = bt.reliability_bins(tied, torch.zeros(6).long(), 3, equal="mass")
     # The sorted confidences 0.6, 0.9 * 5 end in thirds at 0.9, 0.9 and 1.
     assert bins.count.tolist() == [6, 0, 0]
 

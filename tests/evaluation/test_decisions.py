@@ -97,9 +97,9 @@ def test_a_pinball_cost_is_least_at_the_quantile_of_the_costs(over, under):
     [
         (torch.ones(2), torch.ones(2, 2), r"probabilities have shape \(2,\), costs \(2, 2\)"),
         (torch.ones(2, 3) / 3, torch.ones(2, 2), r"expected \(N, C\) and \(A, C\)"),
-        (torch.ones(2, 2), torch.ones(2, 2), "rows of values from 0 that sum to 1"),
-        (torch.tensor([[1.5, -0.5]]), torch.ones(2, 2), "rows of values from 0 that sum to 1"),
-        (torch.tensor([[math.nan, 1.0]]), torch.ones(2, 2), "rows of values from 0"),
+        (torch.ones(2, 2), torch.ones(2, 2), "rows of 0 or more that sum to 1"),
+        (torch.tensor([[1.5, -0.5]]), torch.ones(2, 2), "rows of 0 or more that sum to 1"),
+        (torch.tensor([[math.nan, 1.0]]), torch.ones(2, 2), "rows of 0 or more"),
         (torch.ones(1, 2) / 2, torch.ones(0, 2), r"costs=\[\]: expected at least one row"),
         (torch.ones(1, 2) / 2, torch.tensor([[0.0, math.inf]]), r"costs=\[\[0.0, inf\]\]"),
     ],
@@ -116,9 +116,14 @@ def test_a_wrong_argument_of_decide_is_named(probabilities, costs, message):
         (torch.ones(0, 3), torch.ones(2), r"draws have shape \(0, 3\)"),
         (torch.ones(3, 1), torch.ones(0), r"actions have shape \(0,\): expected \(A,\)"),
         (torch.ones(3, 1), torch.ones(2, 1), r"actions have shape \(2, 1\)"),
-        (torch.tensor([[math.nan]]), torch.ones(2), "cost: expected a finite mean"),
+        (torch.tensor([[math.nan]]), torch.ones(2), "draws: expected finite"),
     ],
 )
 def test_a_wrong_argument_of_decide_from_draws_is_named(draws, actions, message):
     with pytest.raises(ValueError, match=message):
         bt.decide_from_draws(draws, actions, lambda a, y: (a - y).square())
+
+
+def test_a_cost_that_is_not_finite_is_named():
+    with pytest.raises(ValueError, match="cost: expected a finite mean"):
+        bt.decide_from_draws(torch.ones(3, 1), torch.ones(2), lambda a, y: y / 0)

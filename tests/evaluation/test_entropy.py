@@ -39,3 +39,11 @@ def test_draws_that_agree_are_aleatoric_and_draws_that_contradict_are_epistemic(
 def test_wrong_shapes_are_errors(shape):
     with pytest.raises(ValueError, match=r"expected \(S, N, C\)"):
         bt.decompose_entropy(torch.ones(shape))
+
+
+@pytest.mark.parametrize(
+    "values", [[2.0, -1.0], [0.5, 0.6], [math.nan, 1.0]], ids=["logits", "no sum of 1", "NaN"]
+)
+def test_what_is_no_distribution_is_an_error(values):
+    with pytest.raises(ValueError, match=r"probabilities: .* logits need a softmax first"):
+        bt.decompose_entropy(torch.tensor(values).expand(3, 2, 2))

@@ -33,5 +33,32 @@ def test_total_band_of_gaussian_draws_and_noise_leaves_the_nominal_share_outside
     "keywords", [{"k": -1.0}, {"noise_std": -0.1}, {"noise_std": torch.tensor([0.1, -0.1])}]
 )
 def test_negative_widths_are_errors(keywords):
-    with pytest.raises(ValueError, match="expected 0 or more"):
+    with pytest.raises(ValueError, match="0 or more"):
         bt.Prediction(torch.zeros(2, 1, 1)).interval(**keywords)
+
+
+@pytest.mark.parametrize(
+    ("noise_std", "words"),
+    [
+        (torch.ones(4), r"noise_std has shape \(4,\) beside \(4, 1\)"),
+        (torch.ones(4, 4), r"noise_std has shape \(4, 4\)"),
+        (torch.ones(3, 1), r"noise_std has shape \(3, 1\)"),
+        (torch.nan, "noise_std: expected finite numbers"),
+        (torch.inf, "noise_std: expected finite numbers"),
+    ],
+)
+def test_a_noise_of_another_shape_would_enlarge_the_band_and_is_an_error(noise_std, words):
+    moments = bt.ExactMoments(torch.zeros(4, 1), torch.ones(4, 1))
+    for wrong in (moments, bt.Prediction(torch.randn(3, 4, 1))):
+        with pytest.raises(ValueError, match=words):
+            wrong.total_std(noise_std)
+        with pytest.raises(ValueError, match=words):
+            wrong.interval(noise_std=noise_std)
+    assert moments.total_std(torch.ones(1)).shape == (4, 1)
+
+
+def test_one_draw_has_no_width():
+    prediction = bt.Prediction(torch.zeros(1, 4, 1))
+    assert prediction.mean.shape == (4, 1)
+    with pytest.raises(ValueError, match="samples hold 1 draw: expected two or more"):
+        prediction.interval()

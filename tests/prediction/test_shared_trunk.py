@@ -1,3 +1,7 @@
+import functools
+import random
+
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -117,7 +121,8 @@ def test_what_cannot_be_traced_truly_runs_as_it_is(kind):
     model = kind()
     before, after = split_at_first_draw(model)
     x = torch.rand(4, 3)
-    assert after is model
+    assert isinstance(after, functools.partial)
+    assert after.args == (model,)
     assert before(x)[0] is x
 
 
@@ -158,3 +163,79 @@ def test_a_network_without_draws_runs_once():
 
 def test_one_bayesian_layer_alone_is_a_network():
     assert len(bt.predict(bt.BayesianLinear(2, 1), torch.rand(3, 2), 5).samples.unique(dim=0)) == 5
+
+
+class Shaken(nn.Module):
+    """A trunk whose noise comes from outside of torch's generators."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, x):
+        return x + self.draw()
+
+
+OWN, NUMPY_OWN = random.Random(0), numpy.random.default_rng(0)
+TORCH_OWN = torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        random.random,
+        numpy.random.rand,
+        OWN.random,
+        NUMPY_OWN.normal,
+        lambda: torch.randn((), generator=TORCH_OWN),
+        lambda: torch.rand(()),
+    ],
+    ids=["python", "numpy", "python's own", "numpy's own", "torch's own", "torch"],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_noise_of_any_generator_is_drawn_anew(draw, inside):
+    noise = nn.Sequential(Shaken(draw)) if inside else Shaken(draw)
+    model = nn.Sequential(nn.Linear(2, 3), noise, bt.BayesianLinear(3, 1, init_std=1e-9))
+    x = torch.ones(4, 2)
+    samples = bt.predict(model, x, 6).samples
+    assert samples[:, 0].unique().numel() == 6
+    again = bt.predict(model, x, 6, seed=1).samples
+    if draw in (random.random, numpy.random.rand):  # the generators that a seed is for
+        assert torch.equal(again, bt.predict(model, x, 6, seed=1).samples)
+
+
+def test_a_module_that_is_called_by_keyword_is_drawn_like_another():
+    class ByName(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu = bt.BayesianLinear(2, 5), nn.ReLU()
+            self.last = bt.BayesianLinear(5, 1)
+
+        def forward(self, x):
+            return self.last(x=self.relu(input=self.first(x=x)))
+
+    model = ByName()
+    plain = nn.Sequential(model.first, model.relu, model.last)
+    x = torch.randn(4, 2)
+    named, expected = (bt.predict(m, x, 5, seed=1).samples for m in (model, plain))
+    assert torch.equal(named, expected)
+
+
+def test_batch_norm_without_statistics_needs_no_single_row():
+    model = nn.Sequential(
+        nn.Linear(2, 3), nn.BatchNorm1d(3, track_running_stats=False), bt.BayesianLinear(3, 1)
+    )
+    assert bt.predict(model, torch.randn(4, 2), 5).samples.shape == (5, 4, 1)
+
+
+def test_a_branch_that_chance_takes_is_taken_anew():
+    class Coin(nn.Module):
+        def forward(self, x):
+            return x if random.random() < 0.8 else -x
+
+    layer = bt.BayesianLinear(2, 1, bias=False, init_std=1e-9)
+    nn.init.ones_(layer.weight_mean)
+    model = nn.Sequential(Coin(), layer)
+    for seed in range(5):  # whatever two traces see, the same branch or not
+        signs = bt.predict(model, torch.ones(1, 2), 50, seed=seed).samples.flatten().sign()
+        assert 0 < (signs == signs[0]).sum() < 50
