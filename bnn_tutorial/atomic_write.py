@@ -5,6 +5,7 @@ here imports PyTorch.
 """
 
 import contextlib
+import errno
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,20 +16,33 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Give a draft to write beside ``path``, which then takes its place in one step.
 
     Raises:
-        FileNotFoundError: the folder of ``path`` does not exist.
+        OSError: it can't be written, for instance since the disk is full or the folder read-only;
+            the error names ``path``, and what was there before stays.
     """
-    require_folder(path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        draft.replace(path)
+    require_place(path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            yield draft
+            draft.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:  # what PyTorch and safetensors raise where a write fails
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
-def require_folder(path: Path) -> None:
-    """Check that there is a folder in which ``path`` can be written.
+def require_place(path: Path) -> None:
+    """Check that there is a folder in which ``path`` can be written, and that it is no folder.
 
     Raises:
         FileNotFoundError: there is none.
+        IsADirectoryError: ``path`` is one.
+        NotADirectoryError: a part of the folder's path is a file.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder: expected a file")
     if not path.parent.is_dir():
+        wrong = next((part for part in path.parents if part.is_file()), None)
+        if wrong is not None:
+            raise NotADirectoryError(f"path={str(path)!r}: {str(wrong)!r} is a file, not a folder")
         raise FileNotFoundError(f"path={str(path)!r}: the folder {str(path.parent)!r} is missing")

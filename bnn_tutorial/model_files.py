@@ -3,6 +3,7 @@
 Explained in the chapter "A Bayesian CNN on MNIST".
 """
 
+import errno
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> None:
     The file is complete or absent: it is written beside ``path`` and then moved there.
 
     Raises:
-        FileNotFoundError: the folder does not exist.
+        OSError: it can't be written; the error names ``path``, and what was there before stays.
 
     Example:
         >>> import tempfile
@@ -35,7 +36,10 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> None:
         ['0.bias', '0.weight', '2.bias', '2.weight']
     """
     with atomic_write(Path(path)) as draft:
-        safetensors.torch.save_model(model, str(draft))
+        try:
+            safetensors.torch.save_model(model, str(draft))
+        except safetensors.SafetensorError as error:
+            raise OSError(errno.EIO, str(error)) from error
 
 
 def load_model(model: Model, path: str | os.PathLike) -> Model:
