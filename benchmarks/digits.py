@@ -7,8 +7,7 @@ of epochs, but for the one that is trained twice as long. A run that is recorded
 """
 
 import argparse
-import datetime
-import json
+import itertools
 import math
 import statistics
 import time
@@ -16,11 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from records import RESULTS, first_line, machine, write_record
+from records import RESULTS, complete_record, first_line, standard_error
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
-from tqdm.auto import tqdm
 
 import bnn_tutorial as bt
 
@@ -29,10 +27,18 @@ EPOCHS, BATCH_SIZE, LEARNING_RATE = 20, 128, 0.01
 PRIOR_STD, KL_WEIGHT, NUM_DRAWS = 0.1, 0.1, 30
 NUM_TURNED = 400  # test digits
 ANGLES = range(0, 181, 30)
-TEMPERATURES = [1.02**power for power in range(-50, 101)]
 LIKELIHOOD = bt.CategoricalLikelihood()
 TWINS = ("maximum likelihood", "MAP")
-NETWORKS = (*TWINS, "Bayesian head", "Bayesian throughout", "weight 1", "twice as long")
+WARMUP = 5  # epochs
+KL_WEIGHTS = {"weight 1": 1.0, "weight 1, warm-up": bt.KLWarmup(WARMUP)}
+NETWORKS = (
+    *TWINS,
+    "Bayesian head",
+    "Bayesian throughout",
+    "weight 1",
+    "twice as long",
+    "weight 1, warm-up",
+)
 
 
 def split(num_data: int) -> tuple[TensorDataset, TensorDataset]:
@@ -62,10 +68,9 @@ def train(
     """Train a network of ``NETWORKS`` with a learning rate that falls to 0 along a cosine."""
     with bt.seeded(seed):
         model = network(name)
-    kl_weight = 1.0 if name == "weight 1" else KL_WEIGHT
     epochs *= 2 if name == "twice as long" else 1
     # Of a Gaussian prior with the same weight as the KL, added to the gradient.
-    decay = kl_weight / (len(data) * PRIOR_STD**2) if name == "MAP" else 0.0
+    decay = KL_WEIGHT / (len(data) * PRIOR_STD**2) if name == "MAP" else 0.0
     optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE, weight_decay=decay)
     steps = epochs * math.ceil(len(data) / BATCH_SIZE)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -77,7 +82,7 @@ def train(
         batch_size=BATCH_SIZE,
         optimizer=optimizer,
         scheduler=falling,
-        kl_weight=kl_weight,
+        kl_weight=KL_WEIGHTS.get(name, KL_WEIGHT),
         validation=validation,
         validate_every=epochs // 4 or 1,
         seed=seed,
@@ -96,11 +101,6 @@ def predictors(name: str, model: nn.Module, images: Tensor, temperature: float) 
         means = bt.predict(model, images, 1).samples
     logits = draws.mean(dim=0, keepdim=True)
     return {"average": draws, "posterior means": means, "averaged logits": logits}
-
-
-def best_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Return the temperature of ``TEMPERATURES`` with the lowest NLL."""
-    return min(TEMPERATURES, key=lambda T: LIKELIHOOD(logits[0] / T, labels).item())
 
 
 def scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
@@ -125,7 +125,8 @@ def run(seed: int, name: str, epochs: int = EPOCHS, num_data: int = 9000) -> dic
     chosen, labels = validation.tensors
     temperature = 1.0
     if name in TWINS:
-        temperature = best_temperature(bt.predict(model, chosen, 1).samples, labels)
+        logits = bt.predict(model, chosen, 1).samples[0]
+        temperature = bt.TemperatureScaling().fit(logits, labels).temperature
     images, labels = bt.load_mnist(train=False).tensors
     upright = predictors(name, model, images, temperature)
     turned: dict[str, list] = {predictor: [] for predictor in upright}
@@ -167,15 +168,11 @@ def summaries(runs: Iterable[dict]) -> list[dict]:
                     for seed, value in zip(seeds, values, strict=True)
                     if ("MAP", seed) in found
                 ]
-                row |= {score: statistics.fmean(values), f"{score}_error": _error(values)}
+                row |= {score: statistics.fmean(values), f"{score}_error": standard_error(values)}
                 row[f"{score}_gain"] = statistics.fmean(gains) if gains else None
-                row[f"{score}_gain_error"] = _error(gains)
+                row[f"{score}_gain_error"] = standard_error(gains)
             rows.append(row)
     return rows
-
-
-def _error(values: list[float]) -> float | None:
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -188,32 +185,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=RECORD, help=f"default {RECORD.name}")
     options = parser.parse_args(arguments)
 
-    def recorded() -> list[dict]:
-        return json.loads(options.output.read_text())["runs"] if options.output.is_file() else []
-
-    plan = [(seed, name) for seed in range(options.seeds) for name in options.networks]
-    for seed, name in tqdm(plan, desc="networks"):
-        if (seed, name) in {(r["seed"], r["network"]) for r in recorded()}:
-            continue
-        done = run(seed, name, options.epochs, options.num_data)
-        runs = [*recorded(), done]
-        runs.sort(key=lambda r: (r["seed"], NETWORKS.index(r["network"])))
-        record = {
-            "machine": machine(datetime.date.today().isoformat()),
-            "settings": {
-                "epochs": options.epochs,
-                "num_data": options.num_data,
-                "batch_size": BATCH_SIZE,
-                "learning_rate": LEARNING_RATE,
-                "prior_std": PRIOR_STD,
-                "kl_weight": KL_WEIGHT,
-                "draws": NUM_DRAWS,
-                "turned": NUM_TURNED,
-            },
-            "summary": summaries(runs),
-            "runs": runs,
-        }
-        write_record(record, options.output)
+    settings = {
+        "epochs": options.epochs,
+        "num_data": options.num_data,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": LEARNING_RATE,
+        "prior_std": PRIOR_STD,
+        "kl_weight": KL_WEIGHT,
+        "draws": NUM_DRAWS,
+        "turned": NUM_TURNED,
+    }
+    complete_record(
+        options.output,
+        plan=itertools.product(range(options.seeds), map(NETWORKS.index, options.networks)),
+        run=lambda seed, i: run(seed, NETWORKS[i], options.epochs, options.num_data),
+        key=lambda made: (made["seed"], NETWORKS.index(made["network"])),
+        summaries=summaries,
+        settings=settings,
+    )
 
 
 if __name__ == "__main__":

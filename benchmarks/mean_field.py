@@ -6,16 +6,14 @@ case. A fit draws nothing: its loss has a formula, and Adam's learning rate fall
 """
 
 import argparse
-import datetime
 import itertools
-import json
 import math
 import statistics
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from records import RESULTS, first_line, machine, write_record
+from records import RESULTS, complete_record, first_line, standard_error
 from torch import Tensor, nn
 from torch.distributions import Normal
 
@@ -27,11 +25,11 @@ NUM_DATA, NUM_LAYERS = 500, 20  # data in a set, hidden layers drawn for the bou
 # Name: hidden units, the prior's standard deviation, where the posterior's and the noise start,
 # steps, learning rate.
 CASES = {
-    "20 units": (20, 2.0, 0.01, 1.0, 2000, 0.07),
-    "50 units": (50, 2.0, 0.01, 1.0, 2000, 0.07),
-    "200 units": (200, 2.0, 0.01, 1.0, 1000, 0.08),
-    "200 units, same functions": (200, 2.0 * 0.1**0.25, 0.01, 1.0, 1000, 0.08),
-    "recipe": (1000, 0.1, 0.1, 6.7, 120, 0.05),
+    "20 units": (20, 2.0, 0.01, 1.0, 4000, 0.07),
+    "50 units": (50, 2.0, 0.01, 1.0, 6000, 0.07),
+    "200 units": (200, 2.0, 0.01, 1.0, 6000, 0.05),
+    "200 units, same functions": (200, 2.0 * 0.1**0.25, 0.01, 1.0, 6000, 0.05),
+    "recipe": (1000, 0.1, 0.1, 6.7, 400, 0.05),
 }
 
 
@@ -189,8 +187,7 @@ def summaries(runs: list[dict]) -> list[dict]:
         summary |= {"case": case, "seeds": len(own), "rest": max(run["rest"] for run in own)}
         for other in ("limit", "bound", "dull"):
             differences = [run["loss"] - run[other] for run in own]
-            error = statistics.stdev(differences) / math.sqrt(len(own)) if own[1:] else None
-            summary[f"loss_above_{other}_error"] = error
+            summary[f"loss_above_{other}_error"] = standard_error(differences)
         found.append(summary)
     return found
 
@@ -198,24 +195,17 @@ def summaries(runs: list[dict]) -> list[dict]:
 def main(arguments: list[str] | None = None) -> None:
     """Measure what the record lacks, and write it after each run."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--seeds", type=int, default=3, help="data sets and starts, default 3")
+    parser.add_argument("--seeds", type=int, default=5, help="data sets and starts, default 5")
     parser.add_argument("--output", type=Path, default=RECORD, help=f"default {RECORD.name}")
     options = parser.parse_args(arguments)
-    path = options.output
-    runs = json.loads(path.read_text())["runs"] if path.is_file() else []
-    settings = {"num_data": NUM_DATA, "layers": NUM_LAYERS, "cases": CASES}
-    for seed, case in itertools.product(range(options.seeds), CASES):
-        if any((run["case"], run["seed"]) == (case, seed) for run in runs):
-            continue
-        runs.append(run(case, seed))
-        runs.sort(key=lambda run: ([*CASES].index(run["case"]), run["seed"]))
-        record = {
-            "machine": machine(datetime.date.today().isoformat()),
-            "settings": settings,
-            "summary": summaries(runs),
-            "runs": runs,
-        }
-        write_record(record, path)
+    complete_record(
+        options.output,
+        plan=itertools.product(range(len(CASES)), range(options.seeds)),
+        run=lambda i, seed: run([*CASES][i], seed),
+        key=lambda made: ([*CASES].index(made["case"]), made["seed"]),
+        summaries=summaries,
+        settings={"num_data": NUM_DATA, "layers": NUM_LAYERS, "cases": CASES},
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from records import RESULTS, first_line, machine, write_record
+from records import RESULTS, first_line, machine, standard_error, write_record
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.func import functional_call, vmap
@@ -232,11 +232,6 @@ def summaries(runs: list[dict]) -> list[dict]:
             }
         )
     return parts
-
-
-def standard_error(values: list[float]) -> float | None:
-    """Return the standard error of the mean, or None of a single value."""
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,15 +1,20 @@
-"""What the benchmarks share: the machine in a record, a table's lines and its place on the page.
+"""What the benchmarks share: a record and its machine, a table's lines and its place on the page.
 
 Explained on the page "How fast, how accurate".
 """
 
+import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
+from tqdm.auto import tqdm
 
 import bnn_tutorial as bt
 from bnn_tutorial.atomic_write import atomic_write
@@ -59,6 +64,50 @@ def write_record(record: dict, path: Path) -> None:
     """Write what was measured, whole or not at all."""
     with atomic_write(path) as draft:
         draft.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def complete_record(
+    path: Path,
+    plan: Iterable[tuple[int, int]],
+    run: Callable[[int, int], dict],
+    key: Callable[[dict], tuple[int, int]],
+    summaries: Callable[[list[dict]], list[dict]],
+    settings: dict,
+) -> None:
+    """Make the runs that a record lacks, and write it after each, so that none is made twice.
+
+    Args:
+        path: of the record, which need not exist.
+        plan: the keys of all runs that are wanted. A record is sorted by keys.
+        run: makes the run of a key.
+        key: of a run.
+        summaries: of all runs.
+        settings: of every run.
+
+    Raises:
+        ValueError: the record's runs were made under other settings.
+    """
+    record = json.loads(path.read_text()) if path.is_file() else {"runs": []}
+    settings = json.loads(json.dumps(settings))  # as the record holds them
+    if record["runs"] and record["settings"] != settings:
+        raise ValueError(
+            f"{path} was made under {record['settings']}: expected {settings}; name another "
+            "--output, or delete the record"
+        )
+    runs = {key(made): made for made in record["runs"]}
+    for wanted in tqdm([*plan], unit="run"):
+        if wanted in runs:
+            continue
+        runs[wanted] = run(*wanted)
+        ordered = [runs[place] for place in sorted(runs)]
+        today = datetime.date.today().isoformat()
+        parts = {"summary": summaries(ordered), "runs": ordered}
+        write_record({"machine": machine(today), "settings": settings} | parts, path)
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of the mean, or None of a single value."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def line(cells: list[str]) -> str:

@@ -47,12 +47,6 @@ def test_an_image_s_nll_is_that_of_the_average_over_draws():
     assert found == [round(-1000 * math.log(0.4))]
 
 
-def test_the_temperature_of_a_network_that_is_too_sure_is_above_1():
-    logits = torch.tensor([[[4.0, 0.0]] * 4])
-    found = digits.best_temperature(logits, torch.tensor([0, 0, 0, 1]))
-    assert found == pytest.approx(4 / math.log(3), rel=0.02)
-
-
 def test_the_summary_of_the_record_is_that_of_its_runs():
     record = json.loads(digits.RECORD.read_text())
     assert record["summary"] == digits.summaries(record["runs"])
