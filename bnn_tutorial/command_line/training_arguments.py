@@ -35,8 +35,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         choices=DATA,
-        help="polynomial: the curve of chapter 4, made on the spot; mnist: the subset of "
-        "12,000 images that ships with the package, or with --full all 70,000; "
+        help="polynomial: the curve of the polynomial regression, made on the spot; mnist: the "
+        "subset of 12,000 images that ships with the package, or with --full all 70,000; "
         "fashion-mnist and cifar10 are downloaded",
     )
     group.add_argument("--full", action="store_true", help="all of MNIST")

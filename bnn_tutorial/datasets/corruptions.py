@@ -27,7 +27,7 @@ def add_noise(images: Tensor, std: float, *, generator: torch.Generator | None =
 
     Args:
         images: x, shape (N, C, H, W), values in [0, 1].
-        std: :math:`\sigma`, in the units of the pixels, so that 1 is the step from black to white.
+        std: :math:`\sigma`, in the units of the pixels, so that 1 is the step from paper to ink.
         generator: of the noise; None means torch's global generator.
 
     Raises:
@@ -87,7 +87,7 @@ def blur(images: Tensor, std: float) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: float) -> Tensor:
-    r"""Rotate about the centre, counter-clockwise, with black moving in at the corners.
+    r"""Rotate about the centre, counter-clockwise, with empty paper, 0, at the corners.
 
     .. math:: \tilde x(u) = x(R_{-\theta}\, u)
 
@@ -122,7 +122,7 @@ def shift(images: Tensor, pixels: float, *, generator: torch.Generator | None = 
     .. math:: \tilde x(u) = x\big(u - d\, (\cos\varphi, \sin\varphi)^\top\big), \qquad
         \varphi \sim \mathrm{Uniform}[0, 2\pi)
 
-    Pixels are interpolated linearly, and black moves in.
+    Pixels are interpolated linearly, and empty paper, 0, moves in.
 
     Args:
         images: x, shape (N, C, H, W), values in [0, 1].
@@ -180,7 +180,7 @@ def change_contrast(images: Tensor, factor: float) -> Tensor:
 
 
 def occlude(images: Tensor, share: float, *, generator: torch.Generator | None = None) -> Tensor:
-    r"""Cover a part of each image by a black rectangle at a random place.
+    r"""Cover a part of each image by an empty rectangle, of 0, at a random place.
 
     .. math:: \tilde x = x\, (1 - m), \qquad \text{sides of } m \approx \sqrt a\, H,\ \sqrt a\, W
 

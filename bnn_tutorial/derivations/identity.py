@@ -52,20 +52,19 @@ class Check:
     statement: str
     method: str
     run: Callable[[], Outcome]
-    scope: str = ""
+    scope: str
 
     @property
     def coverage(self) -> str:
         """What the check covers, in a reader's words, general or an instance and which."""
-        return self.scope if self.scope in ("", GENERAL) else f"instance: {self.scope}"
+        return GENERAL if self.scope == GENERAL else f"instance: {self.scope}"
 
     def __str__(self) -> str:
-        how = "; ".join(filter(None, (self.method, self.coverage)))
-        return f"{self.statement} ({how})"
+        return f"{self.statement} ({self.method}; {self.coverage})"
 
 
 # The sides are Expressions, of which the API reference would look for SymPy's own page.
-def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]], *, scope: str = "") -> Check:
+def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]], *, scope: str) -> Check:
     """Return a check that two SymPy expressions are equal for every value of their symbols.
 
     Args:
@@ -77,7 +76,9 @@ def symbolic(statement: str, sides: Callable[[], tuple[Any, Any]], *, scope: str
         >>> import sympy
         >>> from bnn_tutorial.derivations.identity import symbolic
         >>> x = sympy.Symbol("x")
-        >>> symbolic("a square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1)).run().passed
+        >>> def square():
+        ...     return (x + 1) ** 2, x**2 + 2 * x + 1
+        >>> symbolic("a square", square, scope="general").run().passed
         True
     """
 
@@ -94,7 +95,7 @@ def exact(
     sides: Callable[[], Numbers],
     absolute_tolerance: float = 0.0,
     *,
-    scope: str = "",
+    scope: str,
 ) -> Check:
     """Return a check that two numbers are equal up to rounding, 1e-9 of the larger one.
 
@@ -107,11 +108,12 @@ def exact(
 
     Examples:
         >>> from bnn_tutorial.derivations.identity import exact
-        >>> exact("a third", lambda: (1 / 3, 1 - 2 / 3)).run().passed
+        >>> exact("a third", lambda: (1 / 3, 1 - 2 / 3), scope="one third").run().passed
         True
-        >>> exact("two small numbers", lambda: (1e-12, 2e-12)).run().passed
+        >>> exact("two small numbers", lambda: (1e-12, 2e-12), scope="one pair").run().passed
         False
-        >>> exact("a rounded 0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-9).run().passed
+        >>> settings = {"absolute_tolerance": 1e-9, "scope": "one sum"}
+        >>> exact("a rounded 0", lambda: (0.1 + 0.2 - 0.3, 0), **settings).run().passed
         True
     """
     return _numeric(statement, "exact arithmetic", sides, 1e-9, absolute_tolerance, scope)
@@ -122,7 +124,7 @@ def quadrature(
     sides: Callable[[], Numbers],
     absolute_tolerance: float = 0.0,
     *,
-    scope: str = "",
+    scope: str,
 ) -> Check:
     """Return a check of a numerical integral against a formula, to 1e-8 of the larger one.
 
@@ -139,7 +141,8 @@ def quadrature(
         >>> from bnn_tutorial.derivations.identity import quadrature
         >>> w = torch.linspace(-9, 9, 1001, dtype=torch.float64)
         >>> integral = torch.trapezoid(torch.exp(-(w**2) / 2), w)
-        >>> quadrature("a bell", lambda: (integral, math.sqrt(2 * math.pi))).run().passed
+        >>> sides = integral, math.sqrt(2 * math.pi)
+        >>> quadrature("a bell", lambda: sides, scope="one grid").run().passed
         True
     """
     return _numeric(statement, "quadrature", sides, 1e-8, absolute_tolerance, scope)
@@ -161,7 +164,7 @@ def _numeric(
     return Check(statement, method, run, scope)
 
 
-def monte_carlo(statement: str, sides: Callable[[], Draws], *, scope: str = "") -> Check:
+def monte_carlo(statement: str, sides: Callable[[], Draws], *, scope: str) -> Check:
     """Return a check that independent draws average to a value, within 5 standard errors.
 
     Args:
@@ -177,9 +180,10 @@ def monte_carlo(statement: str, sides: Callable[[], Draws], *, scope: str = "") 
         >>> import torch
         >>> from bnn_tutorial.derivations.identity import monte_carlo
         >>> draws = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-        >>> monte_carlo("noise has mean 0", lambda: (draws, 0.0)).run().passed
+        >>> monte_carlo("noise has mean 0", lambda: (draws, 0.0), scope="one seed").run().passed
         True
-        >>> monte_carlo("and variance 2", lambda: (draws.square(), 2.0)).run().passed
+        >>> squares = draws.square()
+        >>> monte_carlo("variance 2", lambda: (squares, 2.0), scope="one seed").run().passed
         False
     """
 
@@ -216,7 +220,7 @@ class Identity:
 
     Examples:
         >>> from bnn_tutorial.derivations.identity import Identity, exact
-        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
+        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1), scope="general")
         >>> Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,)).label
         'eq-halves'
     """
@@ -244,9 +248,9 @@ class CheckTable:
 
     Examples:
         >>> from bnn_tutorial.derivations.identity import CheckTable, Identity, exact
-        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1))
+        >>> halves = exact("two halves", lambda: (1 / 2 + 1 / 2, 1), scope="general")
         >>> CheckTable([Identity("eq-halves", "arithmetic", "Halves", "1/2 + 1/2 = 1", (halves,))])
-        eq-halves: two halves (exact arithmetic): 1 ≈ 1 within 1e-09
+        eq-halves: two halves (exact arithmetic; general): 1 ≈ 1 within 1e-09
     """
 
     def __init__(self, identities: Sequence[Identity], *, folded: bool = False):

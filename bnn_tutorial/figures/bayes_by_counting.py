@@ -1,4 +1,4 @@
-"""Bayes' theorem counted in people, the interactive figure of chapter 1."""
+"""Bayes' theorem counted in people, the interactive figure of the chapter "Bayes' theorem"."""
 
 import traitlets
 

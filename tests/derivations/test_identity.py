@@ -25,29 +25,37 @@ def draws(mean):
 
 
 RIGHT = {
-    "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1)),
-    "exact": exact("thirds", lambda: (Fraction(1, 3), 1 / 3)),
-    "exact, small": exact("small", lambda: (1e-12 * (1 / 3), 1e-12 / 3)),
-    "exact, 0": exact("nothing", lambda: (0, 0)),
-    "exact, rounded 0": exact("0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-15),
-    "quadrature": quadrature("integral", lambda: (0.5 + 1e-10, 0.5)),
-    "quadrature, coarse": quadrature("integral", lambda: (0.51, 0.5), absolute_tolerance=0.02),
-    "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.0)),
+    "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 2 * x + 1), scope="one case"),
+    "exact": exact("thirds", lambda: (Fraction(1, 3), 1 / 3), scope="one case"),
+    "exact, small": exact("small", lambda: (1e-12 * (1 / 3), 1e-12 / 3), scope="one case"),
+    "exact, 0": exact("nothing", lambda: (0, 0), scope="one case"),
+    "exact, rounded 0": exact(
+        "0", lambda: (0.1 + 0.2 - 0.3, 0), absolute_tolerance=1e-15, scope="one case"
+    ),
+    "quadrature": quadrature("integral", lambda: (0.5 + 1e-10, 0.5), scope="one case"),
+    "quadrature, coarse": quadrature(
+        "integral", lambda: (0.51, 0.5), absolute_tolerance=0.02, scope="one case"
+    ),
+    "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.0), scope="one case"),
 }
 WRONG = {
-    "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 1)),
-    "symbolic sign": symbolic("sign", lambda: (sympy.log(x), -sympy.log(x))),
-    "exact": exact("thirds", lambda: (Fraction(1, 3), 0.3333)),
-    "exact, small": exact("small", lambda: (1e-12, 2e-12)),
-    "exact, rounded 0": exact("0", lambda: (0.1 + 0.2 - 0.3, 0)),
-    "exact, far from 0": exact("0", lambda: (1e-9, 0), absolute_tolerance=1e-10),
-    "exact, infinite": exact("infinite", lambda: (math.inf, 1.0)),
-    "quadrature": quadrature("integral", lambda: (0.51, 0.5)),
-    "quadrature, small": quadrature("integral", lambda: (2.2e-9, 2.1e-9)),
-    "quadrature, NaN": quadrature("integral", lambda: (math.nan, 0.5)),
-    "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.3)),
-    "monte_carlo, NaN": monte_carlo("mean", lambda: (torch.full((9,), torch.nan), 0.0)),
-    "monte_carlo, overflow": monte_carlo("mean", lambda: (1e200 * draws(0.0).double(), 1e250)),
+    "symbolic": symbolic("square", lambda: ((x + 1) ** 2, x**2 + 1), scope="one case"),
+    "symbolic sign": symbolic("sign", lambda: (sympy.log(x), -sympy.log(x)), scope="one case"),
+    "exact": exact("thirds", lambda: (Fraction(1, 3), 0.3333), scope="one case"),
+    "exact, small": exact("small", lambda: (1e-12, 2e-12), scope="one case"),
+    "exact, rounded 0": exact("0", lambda: (0.1 + 0.2 - 0.3, 0), scope="one case"),
+    "exact, far from 0": exact("0", lambda: (1e-9, 0), absolute_tolerance=1e-10, scope="one case"),
+    "exact, infinite": exact("infinite", lambda: (math.inf, 1.0), scope="one case"),
+    "quadrature": quadrature("integral", lambda: (0.51, 0.5), scope="one case"),
+    "quadrature, small": quadrature("integral", lambda: (2.2e-9, 2.1e-9), scope="one case"),
+    "quadrature, NaN": quadrature("integral", lambda: (math.nan, 0.5), scope="one case"),
+    "monte_carlo": monte_carlo("mean", lambda: (draws(2.0), 2.3), scope="one case"),
+    "monte_carlo, NaN": monte_carlo(
+        "mean", lambda: (torch.full((9,), torch.nan), 0.0), scope="one case"
+    ),
+    "monte_carlo, overflow": monte_carlo(
+        "mean", lambda: (1e200 * draws(0.0).double(), 1e250), scope="one case"
+    ),
 }
 
 
@@ -68,7 +76,7 @@ def test_a_false_statement_fails(name):
 )
 def test_draws_that_tell_nothing_of_their_error_are_refused(values):
     with pytest.raises(ValueError, match=r"^mean: draws of .* expected shape \(S,\)"):
-        monte_carlo("mean", lambda: (values, 2.0)).run()
+        monte_carlo("mean", lambda: (values, 2.0), scope="one case").run()
 
 
 @pytest.mark.parametrize("module", [derivations, derivations.identity], ids=lambda m: m.__name__)
@@ -89,7 +97,9 @@ def test_a_table_shows_every_check_and_the_formula():
     assert 'href="chapter.html#equation-eq-test"' in html
     assert "test &lt; name" in html
     assert r"\[a = b\]" in html
-    assert "eq-test: thirds (exact arithmetic): 0.333333 ≈ 0.333333" in repr(table)
+    assert "eq-test: thirds (exact arithmetic; instance: one case): 0.333333 ≈ 0.333333" in repr(
+        table
+    )
 
 
 def test_a_table_says_what_is_general_and_what_an_instance():
@@ -115,5 +125,8 @@ def test_a_folded_table_is_one_line_and_still_runs_its_checks():
 
 
 def test_a_table_with_a_failing_check_is_an_error_that_names_it():
-    with pytest.raises(IdentityError, match=r"eq-test: integral \(quadrature\): 0.51 against 0.5"):
+    with pytest.raises(
+        IdentityError,
+        match=r"eq-test: integral \(quadrature; instance: one case\): 0.51 against 0.5",
+    ):
         CheckTable([identity(RIGHT["exact"], WRONG["quadrature"])])

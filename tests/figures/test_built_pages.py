@@ -77,7 +77,7 @@ def test_a_clicked_point_is_answered_and_shared_by_the_address(read):
     expect(figure.locator(".point")).to_have_count(points + 1)
 
 
-def test_keys_alone_set_the_prevalence_of_chapter_1(read):
+def test_keys_alone_set_the_prevalence(read):
     figure = read("bayes")
     figure.evaluate("(node) => { node.tabIndex = -1; node.focus(); }")
     figure.page.keyboard.press("Tab")
@@ -91,7 +91,7 @@ def test_keys_alone_set_the_prevalence_of_chapter_1(read):
     assert "50%" in figure.locator("p[role=status]").inner_text()
 
 
-def test_a_finger_moves_a_gaussian_of_chapter_2_and_the_page_stays(read):
+def test_a_finger_moves_a_gaussian_and_the_page_stays(read):
     figure = read("kl_divergence", width=375, has_touch=True, is_mobile=True)
     handle = figure.locator("[data-trait=q_mean]")
     handle.scroll_into_view_if_needed()
@@ -104,7 +104,7 @@ def test_a_finger_moves_a_gaussian_of_chapter_2_and_the_page_stays(read):
     assert page.evaluate("scrollY") == scrolled
 
 
-def test_draws_of_chapter_3_are_counted(read):
+def test_draws_of_estimators_are_counted(read):
     figure = read("estimators")
     figure.get_by_role("button", name="Reset").click()
     figure.get_by_role("button", name="1 draw", exact=True).click()

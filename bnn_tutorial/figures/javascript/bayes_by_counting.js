@@ -1,5 +1,6 @@
-// Bayes by counting (chapter 1): 1,000 people take a test, and the share of the ill among those who
-// test positive is the posterior. It is counted in whole people, then worked out by the formula.
+// Bayes by counting (chapter "Bayes' theorem"): 1,000 people take a test, and the share of the ill
+// among those who test positive is the posterior. It is counted in whole people, then worked out by
+// the formula.
 
 import { Controls, beginFigure, html, numberText } from "./shared/controls.js";
 import { svg } from "./shared/plot.js";

@@ -1,5 +1,6 @@
-// "Draw a digit" (chapter 5): what the reader draws is answered by thirty networks drawn from a
-// posterior, each with its vote, by their average with its entropy in two parts, and by the twin.
+// "Draw a digit" (chapter "Turned digits"): what the reader draws is answered by thirty networks
+// drawn from a posterior, each with its vote, by their average with its entropy in two parts, and by
+// the twin.
 
 import { Answers, countVotes, nats, percent, verdict } from "./draw_digit/answers.js";
 import { rasterize } from "./draw_digit/drawing.js";
