@@ -39,9 +39,11 @@ def map_tensors(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
 
 def tensors_of(inputs: Inputs) -> list[Tensor]:
     """Return the tensors of ``inputs``, in order."""
-    found: list[Tensor] = []
-    map_tensors(lambda tensor: found.append(tensor) or tensor, inputs)
-    return found
+    if isinstance(inputs, Mapping):
+        inputs = tuple(inputs.values())
+    if isinstance(inputs, tuple | list):
+        return [tensor for part in inputs for tensor in tensors_of(part)]
+    return [inputs]
 
 
 def rows_of(inputs: Inputs, start: int, stop: int) -> Inputs:
@@ -143,6 +145,18 @@ class Rows(Source):
         return map(self._rows, _slices(count_rows(self.inputs), num_rows))
 
 
+# What is the caller's in a DataLoader of our own over the rows of batches.
+_OF_LOADING = (
+    "num_workers",
+    "pin_memory",
+    "timeout",
+    "worker_init_fn",
+    "multiprocessing_context",
+    "generator",
+    "prefetch_factor",
+)
+
+
 class _Items(Source):
     """A data set whose items have numbers, and what a DataLoader says of how to take them."""
 
@@ -155,19 +169,9 @@ class _Items(Source):
         self.num_rows = len(self.dataset) if loader is None else None
         self.sampler = None if loader is None else loader.sampler
         self.collate = default_collate if loader is None else loader.collate_fn
-        # A DataLoader of our own over the batches' rows, in which all else is the caller's.
         self.settings: dict[str, Any] = {"collate_fn": self.collate}
-        for setting in (
-            "num_workers",
-            "pin_memory",
-            "timeout",
-            "worker_init_fn",
-            "multiprocessing_context",
-            "generator",
-            "prefetch_factor",
-        ):
-            if loader is not None:
-                self.settings[setting] = getattr(loader, setting)
+        if loader is not None:
+            self.settings |= {name: getattr(loader, name) for name in _OF_LOADING}
         if not self.settings.get("num_workers"):
             # The seed of workers, which a DataLoader draws without them too.
             self.settings["generator"] = torch.Generator()

@@ -5,10 +5,20 @@ See the API reference of :func:`bnn_tutorial.fit`.
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from bnn_tutorial.batches import Inputs, Rows, Source, call, map_tensors, tensors_of
+from bnn_tutorial.batches import (
+    Inputs,
+    Order,
+    Pair,
+    Rows,
+    Source,
+    call,
+    map_tensors,
+    tensors_of,
+)
 from bnn_tutorial.layers.bayesian import posterior_mean
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.prediction.predict import evaluation_mode
@@ -30,7 +40,7 @@ def require_dataset(**datasets: TensorDataset) -> None:
             raise ValueError(f"{name} is empty: expected at least one row")
 
 
-class CheckedData:
+class CheckedData(Source):
     """Data that a model takes and a likelihood can score, each batch of them.
 
     Of tensors in memory all rows are checked at once; of other data the first rows, and each batch
@@ -48,23 +58,39 @@ class CheckedData:
     """
 
     def __init__(self, source: Source, model: nn.Module, likelihood: nn.Module):
+        super().__init__(source.name, source.num_data)
+        self.num_rows, self.device, self.sampler = source.num_rows, source.device, source.sampler
         self.source = source
         self.likelihood = likelihood
-        inputs, target = source.first()
-        target = self._require_target(target)
-        self._output = _first_output(model, inputs, source.name)
-        self._checked = isinstance(source, Rows)
-        if isinstance(source, Rows) and source.target is not None:
-            inputs, target = source.inputs, source.target
-        self.check(inputs, target)
+        first = source.first()
+        self._output = _first_output(model, first[0], source.name)
+        self._whole = isinstance(source, Rows)
+        self._check(*((source.inputs, source.target) if isinstance(source, Rows) else first))
 
-    def check(self, inputs: Inputs, target: Tensor) -> None:
-        """Check a batch's rows.
+    def first(self) -> Pair:
+        return self.source.first()
 
-        Raises:
-            ValueError: they are not of equal number, not finite, or not what can be scored.
-        """
-        name = self.source.name
+    def order(self, batch_size: int | None) -> Order | None:
+        return self.source.order(batch_size)
+
+    def load(self, batches: Order | None) -> Iterator[Pair]:
+        return map(self._checked, self.source.load(batches))
+
+    def portions(self, num_rows: int) -> Iterator[Pair]:
+        return map(self._checked, self.source.portions(num_rows))
+
+    def generators(self) -> list[torch.Generator]:
+        return self.source.generators()
+
+    def _checked(self, batch: Pair) -> Pair:
+        if not self._whole:
+            self._check(*batch)
+        return batch
+
+    def _check(self, inputs: Inputs, target: Tensor | None) -> None:
+        name = self.name
+        if target is None:
+            raise TypeError(f"{name} gives inputs alone: expected inputs and targets")
         for tensor in tensors_of(inputs):
             if len(tensor) != len(target):
                 raise ValueError(
@@ -78,19 +104,6 @@ class CheckedData:
                 self.likelihood.check(self._output.to(target.device), target)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-
-    def load(self, batches) -> Iterator[tuple[Inputs, Tensor]]:
-        """Yield the batches of the source, each checked."""
-        for inputs, target in self.source.load(batches):
-            target = self._require_target(target)
-            if not self._checked:
-                self.check(inputs, target)
-            yield inputs, target
-
-    def _require_target(self, target: Tensor | None) -> Tensor:
-        if target is None:
-            raise TypeError(f"{self.source.name} gives inputs alone: expected inputs and targets")
-        return target
 
 
 def _first_output(model: nn.Module, inputs: Inputs, name: str) -> Tensor:

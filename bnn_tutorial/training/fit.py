@@ -207,9 +207,9 @@ def fit(
             seed=seed,
         )
     with seeded(0, device):  # a data set may draw its rows
-        checked = CheckedData(source, model, likelihood)
+        source = CheckedData(source, model, likelihood)
         if held_out is not None:
-            CheckedData(held_out, model, likelihood)
+            held_out = CheckedData(held_out, model, likelihood)
     with training_mode(model), seeded(processes.seed(seed), device):
         history = History(saved.start(resume, epochs) if saved else [])
         start = time.perf_counter() - (history["seconds"][-1] if len(history) else 0.0)
@@ -222,7 +222,7 @@ def fit(
             for epoch in range(len(history) + 1, epochs + 1):
                 order = processes.share(source.order(batch_size))
                 weights = _kl_weights(kl_weight, epoch, order)
-                batches = _batches(checked, order, processes)
+                batches = _batches(source, order, processes)
                 record = optimization.epoch(epoch, batches, weights)
                 last = epoch == epochs
                 if held_out is not None and (last or epoch % validate_every == 0):
@@ -280,13 +280,13 @@ def evaluate(
     """
     source = open_data(data, "data")
     with seeded(0, source.device):
-        CheckedData(source, model, likelihood)
+        source = CheckedData(source, model, likelihood)
     found = outputs_of_draws(model, source, num_samples, seed=seed, progress=progress)
     return _scores(likelihood, *found)
 
 
 def _scores(likelihood: Likelihood, samples: Tensor, target: Tensor | None) -> dict[str, float]:
-    assert target is not None  # CheckedData has seen some
+    assert target is not None  # CheckedData has seen to it
     with torch.no_grad():
         return likelihood.metrics(samples, target)
 
@@ -321,7 +321,7 @@ def _kl_weights(kl_weight: float | KLSchedule, epoch: int, order: Sequence | Non
     return itertools.repeat(*kl_weights(kl_weight, epoch, [1]))
 
 
-def _batches(data: CheckedData, order: Sequence | None, processes: Processes) -> Iterator[Batch]:
+def _batches(data: Source, order: Sequence | None, processes: Processes) -> Iterator[Batch]:
     """Yield the batches of an epoch, of each this process's part.
 
     Raises:
@@ -334,11 +334,12 @@ def _batches(data: CheckedData, order: Sequence | None, processes: Processes) ->
                 "expected a data set with rows, which they can share out"
             )
         for x, y in data.load(None):
+            assert y is not None  # CheckedData has seen to it
             yield Batch(x, y, 1.0, len(y))
         return
     if not order:
         raise ValueError("data give no batch: expected fewer rows in a batch, or drop_last=False")
-    if processes.count > 1 and isinstance(data.source.sampler, DistributedSampler):
+    if processes.count > 1 and isinstance(data.sampler, DistributedSampler):
         raise ValueError(
             "data has a DistributedSampler: expected another sampler, whose batches fit shares "
             "out among the processes itself"
@@ -346,6 +347,7 @@ def _batches(data: CheckedData, order: Sequence | None, processes: Processes) ->
     parts = [processes.part(rows) for rows in order]
     loaded = data.load([mine for mine, _ in parts])
     for (x, y), (_, share), rows in zip(loaded, parts, order, strict=True):
+        assert y is not None
         yield Batch(x, y, share, len(rows))
 
 

@@ -88,15 +88,11 @@ def test_a_fault_is_named_before_a_step_is_taken_with_it(fault, kind):
 
 
 def test_rows_that_do_not_match_and_outputs_that_are_none_are_named():
-    class Uneven(Items):
-        def __getitem__(self, row):
-            return self.tensors[0][row], self.tensors[1][row]
-
     def twice(batch):
         x, y = zip(*batch, strict=True)
         return torch.stack(x).repeat(2, 1), torch.stack(y)
 
-    loader = DataLoader(Uneven(X, X), 4, collate_fn=twice)
+    loader = DataLoader(Items(X, X), 4, collate_fn=twice)
     with pytest.raises(ValueError, match="data has 4 rows of inputs and 2 of targets"):
         bt.fit(network(1), loader, GAUSSIAN, epochs=1, progress=False)
 
@@ -147,3 +143,18 @@ def test_the_check_draws_nothing_and_changes_nothing():
     bt.evaluate(model, TensorDataset(X, X), GAUSSIAN, seed=1)
     assert torch.equal(torch.get_rng_state(), before)
     torch.testing.assert_close(dict(model.state_dict()), state)
+
+
+@pytest.mark.parametrize("value", [torch.nan, 7.0])
+def test_a_fault_far_back_in_data_that_come_by_and_by_is_named_with_the_argument(value):
+    faulty = Items(X, Y.clone() if value != value else with_value(Y, 7))
+    if value != value:
+        faulty.tensors = with_value(X, value), Y
+    words = "inputs: .* not nan" if value != value else "label 7"
+    model, sound = network(3), TensorDataset(X, Y)
+    settings = {"epochs": 1, "progress": False}
+    for data in (faulty, DataLoader(faulty, 2)):
+        with pytest.raises(ValueError, match=f"validation: .*{words}"):
+            bt.fit(model, sound, CATEGORICAL, validation=data, **settings)
+        with pytest.raises(ValueError, match=f"data: .*{words}"):
+            bt.evaluate(model, data, CATEGORICAL)
