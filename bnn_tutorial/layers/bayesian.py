@@ -50,7 +50,7 @@ class Bayesian(nn.Module, abc.ABC):
         self.shared_moments: MomentsOfOneInput | None = None
         self._used_drawn = False
 
-    def given_weights(self) -> tuple[Tensor, ...] | None:
+    def _given_weights(self) -> tuple[Tensor, ...] | None:
         """Return the weights that a draw of the whole network has for this forward pass, if any.
 
         Raises:
@@ -249,7 +249,7 @@ class BayesianLayer(Bayesian):
         """Map ``x`` with one draw from the posterior, or with its means in posterior_mean."""
         if not self.sampling:
             return self._map_means(x, self.gaussians())
-        if (given := self.given_weights()) is not None:
+        if (given := self._given_weights()) is not None:
             weight, *bias = given
             return self.linear_map(x, weight, bias[0] if bias else None)
         if self.estimator == "weight":

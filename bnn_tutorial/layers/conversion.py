@@ -3,7 +3,7 @@
 Explained in the chapter "A Bayesian CNN on MNIST".
 """
 
-import copy
+import operator
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from bnn_tutorial.layers.convolutions import (
     BayesianConvTranspose3d,
 )
 from bnn_tutorial.layers.linear import BayesianLinear
-from bnn_tutorial.layers.whole_module import BayesianModule, require_shapes
+from bnn_tutorial.layers.whole_module import BayesianModule, deep_copy, require_shapes
 
 _CONVOLUTIONS = {
     nn.Conv1d: BayesianConv1d,
@@ -35,6 +35,7 @@ _CONVOLUTIONS = {
     nn.ConvTranspose2d: BayesianConvTranspose2d,
     nn.ConvTranspose3d: BayesianConvTranspose3d,
 }
+_OF_EVERY_MODULE = vars(nn.Module()).keys()
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def to_bayesian(
             twins[layer] = _bayesian_twin(layer, _prior_of(name, priors), settings)
             return twins[layer]
         if _weight_is_made(layer):
+            twins[layer] = layer
             made_elsewhere.append(f"{name or 'module'} ({type(layer).__name__})")
             return layer
         twins[layer] = layer
@@ -216,15 +218,11 @@ def to_bayesian(
         _leave_fast_path(layer)
         return layer
 
-    # A weight that a hook makes cannot be copied; the hook makes it anew.
-    made = [t for part in module.modules() for t in vars(part).values() if isinstance(t, Tensor)]
-    memo = {id(tensor): tensor.detach().clone() for tensor in made if not tensor.is_leaf}
-    converted = convert(copy.deepcopy(module, memo), module, "")
+    converted = convert(deep_copy(module), module, "")
     changed = {layer: twin for layer, twin in twins.items() if layer is not twin}
     for part in converted.modules():
-        for name, value in vars(part).items():
-            if not name.startswith("_") and isinstance(value, list | tuple | dict):
-                vars(part)[name] = _with_twins(value, changed)
+        for name in vars(part).keys() - _OF_EVERY_MODULE:
+            vars(part)[name] = _with_twins(vars(part)[name], changed, set())
     if made_elsewhere:
         warnings.warn(
             f"{', '.join(made_elsewhere)} stay deterministic: a hook or a parametrization makes "
@@ -240,14 +238,23 @@ def to_bayesian(
     return converted
 
 
-def _with_twins(value: Any, twins: dict[nn.Module, nn.Module]) -> Any:
-    """Return a container in which the twins stand in the place of their layers."""
+def _with_twins(value: Any, twins: dict[nn.Module, nn.Module], seen: set[int]) -> Any:
+    """Return ``value`` with the twins in the place of their layers, wherever it holds them.
+
+    Lists and dicts keep being the objects that they are; tuples are made anew.
+    """
     if isinstance(value, nn.Module):
         return twins.get(value, value)
-    if isinstance(value, dict):
-        return type(value)((key, _with_twins(part, twins)) for key, part in value.items())
-    if type(value) in (list, tuple):
-        return type(value)(_with_twins(part, twins) for part in value)
+    if not isinstance(value, list | tuple | dict) or id(value) in seen:
+        return value
+    seen.add(id(value))
+    if isinstance(value, tuple):
+        parts = [_with_twins(part, twins, seen) for part in value]
+        if all(map(operator.is_, parts, value)):
+            return value
+        return getattr(value, "_make", tuple)(parts)  # a named tuple's own way
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        value[key] = _with_twins(part, twins, seen)
     return value
 
 

@@ -13,7 +13,41 @@ from torch.distributions import Distribution
 from bnn_tutorial.layers.bayesian import BayesianLayer
 
 
-class _BayesianConv(BayesianLayer):
+class _OfGeometry(BayesianLayer):
+    """What convolutions and transposed ones share: a layer of torch.nn says how they are built.
+
+    It validates the arguments and works out the padding; on the meta device it holds no weights.
+    """
+
+    _twin: ClassVar[Callable[..., nn.modules.conv._ConvNd]]
+    _convolve: ClassVar[Callable[..., Tensor]]
+    _shown: ClassVar[tuple[str, ...]]  # of the settings, in a print
+
+    def __init__(self, geometry: nn.modules.conv._ConvNd, **settings):
+        super().__init__(
+            tuple(geometry.weight.shape),
+            geometry.bias is not None,
+            num_outputs=geometry.out_channels,
+            **settings,
+        )
+        self.in_channels = geometry.in_channels
+        self.out_channels = geometry.out_channels
+        self.kernel_size = geometry.kernel_size
+        self.stride = geometry.stride
+        self.padding = geometry.padding
+        self.output_padding = geometry.output_padding
+        self.dilation = geometry.dilation
+        self.groups = geometry.groups
+        self.padding_mode = geometry.padding_mode
+        self._border = geometry._reversed_padding_repeated_twice
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a print of the model."""
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        return f"{self.in_channels}, {self.out_channels}, {shown}, {super().extra_repr()}"
+
+
+class _BayesianConv(_OfGeometry):
     r"""A convolution with a Gaussian posterior over its kernels.
 
     .. math:: y_{o} = b_o + \sum_i W_{oi} \star x_i, \qquad W \sim q(W),\; b \sim q(b)
@@ -44,8 +78,7 @@ class _BayesianConv(BayesianLayer):
             or ``padding="same"`` with a stride.
     """
 
-    _twin: ClassVar[Callable[..., nn.modules.conv._ConvNd]]
-    _convolve: ClassVar[Callable[..., Tensor]]
+    _shown = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
 
     def __init__(
         self,
@@ -65,8 +98,6 @@ class _BayesianConv(BayesianLayer):
         device=None,
         dtype=None,
     ):
-        # torch.nn's layer validates the arguments and works out the padding of every mode; on the
-        # meta device it holds no weights.
         geometry = self._twin(
             in_channels,
             out_channels,
@@ -79,24 +110,8 @@ class _BayesianConv(BayesianLayer):
             padding_mode,
             device="meta",
         )
-        super().__init__(
-            tuple(geometry.weight.shape),
-            bias,
-            prior=prior,
-            estimator=estimator,
-            init_std=init_std,
-            device=device,
-            dtype=dtype,
-        )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = geometry.kernel_size
-        self.stride = geometry.stride
-        self.padding = geometry.padding
-        self.dilation = geometry.dilation
-        self.groups = groups
-        self.padding_mode = padding_mode
-        self._border = geometry._reversed_padding_repeated_twice
+        settings = {"prior": prior, "estimator": estimator, "init_std": init_std}
+        super().__init__(geometry, **settings, device=device, dtype=dtype)
 
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return the convolution of ``x`` with ``weight``, plus ``bias``."""
@@ -105,14 +120,6 @@ class _BayesianConv(BayesianLayer):
             x = F.pad(x, self._border, mode=self.padding_mode)
             padding = 0
         return self._convolve(x, weight, bias, self.stride, padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        """Describe the layer in a print of the model."""
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"groups={self.groups}, padding_mode={self.padding_mode!r}, {super().extra_repr()}"
-        )
 
 
 class BayesianConv1d(_BayesianConv):
@@ -173,7 +180,7 @@ class BayesianConv3d(_BayesianConv):
     _convolve = staticmethod(F.conv3d)
 
 
-class _BayesianConvTranspose(BayesianLayer):
+class _BayesianConvTranspose(_OfGeometry):
     r"""A transposed convolution with a Gaussian posterior over its kernels.
 
     .. math:: y_{o} = b_o + \sum_i W_{io} \star^\top x_i, \qquad W \sim q(W),\; b \sim q(b)
@@ -203,8 +210,7 @@ class _BayesianConvTranspose(BayesianLayer):
         ValueError: besides, channels that ``groups`` does not divide, or another ``padding_mode``.
     """
 
-    _twin: ClassVar[Callable[..., nn.modules.conv._ConvTransposeNd]]
-    _convolve: ClassVar[Callable[..., Tensor]]
+    _shown = ("kernel_size", "stride", "padding", "output_padding", "dilation", "groups")
 
     def __init__(
         self,
@@ -225,7 +231,6 @@ class _BayesianConvTranspose(BayesianLayer):
         device=None,
         dtype=None,
     ):
-        # As in _BayesianConv.
         geometry = self._twin(
             in_channels,
             out_channels,
@@ -239,24 +244,8 @@ class _BayesianConvTranspose(BayesianLayer):
             padding_mode,
             device="meta",
         )
-        super().__init__(
-            tuple(geometry.weight.shape),
-            bias,
-            num_outputs=out_channels,
-            prior=prior,
-            estimator=estimator,
-            init_std=init_std,
-            device=device,
-            dtype=dtype,
-        )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = geometry.kernel_size
-        self.stride = geometry.stride
-        self.padding = geometry.padding
-        self.output_padding = geometry.output_padding
-        self.dilation = geometry.dilation
-        self.groups = groups
+        settings = {"prior": prior, "estimator": estimator, "init_std": init_std}
+        super().__init__(geometry, **settings, device=device, dtype=dtype)
 
     def linear_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return the transposed convolution of ``x`` with ``weight``, plus ``bias``."""
@@ -269,15 +258,6 @@ class _BayesianConvTranspose(BayesianLayer):
             self.output_padding,
             self.groups,
             self.dilation,
-        )
-
-    def extra_repr(self) -> str:
-        """Describe the layer in a print of the model."""
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, "
-            f"output_padding={self.output_padding}, dilation={self.dilation}, "
-            f"groups={self.groups}, {super().extra_repr()}"
         )
 
 

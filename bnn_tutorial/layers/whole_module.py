@@ -58,7 +58,7 @@ class BayesianModule(Bayesian):
         if bayesian_layers(module):
             raise ValueError("module has Bayesian layers: expected a deterministic one")
         require_shapes(module)
-        module = copy.deepcopy(module)
+        module = deep_copy(module)
         named = dict(module.named_parameters(remove_duplicate=False))
         if not named:
             raise ValueError(f"module={type(module).__name__} has no parameters: expected some")
@@ -107,17 +107,17 @@ class BayesianModule(Bayesian):
             arguments: the module's own.
             keywords: those by name.
         """
-        weights = self.given_weights() if self.sampling else None
-        weights = weights or self._weights()
+        weights = self._weights()
         parameters = {name: weights[place] for name, place in self._place_of.items()}
         return torch.func.functional_call(
             self.module, parameters, arguments, keywords, tie_weights=False
         )
 
     def _weights(self) -> Sequence[Tensor]:
+        parts = self.gaussians()
         if not self.sampling:
-            return [*self.means.values()]
-        return self.drawn or [draw_weights(part) for part in self.gaussians()]
+            return [part.mean for part in parts]
+        return self._given_weights() or [draw_weights(part) for part in parts]
 
     def __getattr__(self, name: str):
         try:
@@ -136,6 +136,13 @@ class BayesianModule(Bayesian):
     def __repr__(self) -> str:
         # The priors are submodules, but part of the module to a reader.
         return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def deep_copy(module: nn.Module) -> nn.Module:
+    """Return a copy of ``module``; a weight that a hook makes, which has a graph, is made anew."""
+    made = [t for part in module.modules() for t in vars(part).values() if isinstance(t, Tensor)]
+    memo = {id(tensor): tensor.detach().clone() for tensor in made if not tensor.is_leaf}
+    return copy.deepcopy(module, memo)
 
 
 def require_shapes(module: nn.Module) -> None:

@@ -1,5 +1,7 @@
 import math
 import warnings
+from collections import OrderedDict
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -397,6 +399,11 @@ def test_a_compiled_network_converts():
     assert not torch.equal(twin(x), twin(x))
 
 
+class Steps(NamedTuple):
+    first: nn.Module
+    second: nn.Module
+
+
 class Walks(nn.Module):
     """Its forward walks layers that are also held in plain containers."""
 
@@ -420,8 +427,10 @@ class Walks(nn.Module):
         lambda a, b: {"a": a, "b": b},
         lambda a, b: [[a], [b]],
         lambda a, b: [nn.Sequential(a), b],
+        lambda a, b: Steps(a, b),
+        lambda a, b: OrderedDict(a=a, b=b),
     ],
-    ids=["list", "tuple", "dict", "nested", "in a module of its own"],
+    ids=["list", "tuple", "dict", "nested", "in a module of its own", "named", "ordered"],
 )
 def test_a_layer_that_a_container_holds_too_is_replaced_there(container):
     model = Walks(container)
@@ -472,3 +481,23 @@ def test_whole_makes_what_it_names_or_everything_bayesian():
 def test_what_cannot_be_whole_is_named(keywords, error, words):
     with pytest.raises(error, match=words):
         bt.to_bayesian(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), **keywords)
+
+
+def test_a_private_or_circular_container_and_a_hidden_layer_are_found_too():
+    class Hides(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+            self._steps = {"again": [self.layer]}
+            self._steps["self"] = self._steps
+            self.numbers = self._numbers = [1, 2]
+            vars(self)["hidden"] = self.layer
+
+        def forward(self, x):
+            return self._steps["again"][0](x) + self.hidden(x)
+
+    twin = bt.to_bayesian(Hides())
+    assert twin._steps["again"][0] is twin.hidden is twin.layer
+    assert isinstance(twin.layer, bt.BayesianLinear)
+    assert twin._steps["self"] is twin._steps
+    assert twin.numbers is twin._numbers  # what holds no layer keeps being one object

@@ -71,7 +71,8 @@ def test_at_zero_width_it_is_the_module(name, training):
     module, twin, inputs = make(name)
     for parameter in twin.rhos.values():
         nn.init.constant_(parameter, -200.0)
-    module.train(training), twin.train(training)
+    module.train(training)
+    twin.train(training)
     torch.testing.assert_close(twin(*inputs), module(*inputs))
     with bt.posterior_mean(twin):
         torch.testing.assert_close(first(twin(*inputs)), first(module(*inputs)))
@@ -159,7 +160,6 @@ def test_tied_parameters_are_one():
     twin = bt.BayesianModule(Own())
     assert len(twin.gaussians()) == 4  # scale, the weight of both, two biases
     with bt.NetworkPosterior(twin).draw():
-        assert twin.module is not None
         x = torch.eye(3)
         scale, weight, bias, tied_bias = twin.drawn
         expected = (scale * x @ weight.T + bias) @ weight.T + tied_bias
