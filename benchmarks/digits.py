@@ -192,6 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
         "learning_rate": LEARNING_RATE,
         "prior_std": PRIOR_STD,
         "kl_weight": KL_WEIGHT,
+        "warmup_epochs": WARMUP,
         "draws": NUM_DRAWS,
         "turned": NUM_TURNED,
     }
