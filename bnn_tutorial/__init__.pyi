@@ -3,9 +3,14 @@
 from . import derivations, figures
 from .chapters import SlidersOverCode, glue, plotting
 from .datasets import (
+    AugmentedImages,
     corruptions,
+    framed,
+    image_classes,
     load_cifar10,
+    load_cifar100,
     load_fashion_mnist,
+    load_image_folder,
     load_letters,
     load_mnist,
     polynomial_data,
@@ -145,6 +150,7 @@ __version__: str
 
 __all__ = [
     "IVON",
+    "AugmentedImages",
     "BandAudit",
     "BayesianConv1d",
     "BayesianConv2d",
@@ -228,16 +234,20 @@ __all__ = [
     "feature_distance",
     "figures",
     "fit",
+    "framed",
     "gaussian_process_posterior",
     "glue",
     "hmc",
+    "image_classes",
     "inverse_softplus",
     "kl_divergence",
     "laplace",
     "lenet5",
     "linear_regression_posterior",
     "load_cifar10",
+    "load_cifar100",
     "load_fashion_mnist",
+    "load_image_folder",
     "load_letters",
     "load_mnist",
     "load_model",

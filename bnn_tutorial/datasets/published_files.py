@@ -1,6 +1,6 @@
 """The files of a data set as its authors published them: found on disk or downloaded, and checked.
 
-Shared by the loaders of MNIST, Fashion-MNIST and CIFAR-10. See the API reference.
+Shared by the loaders of MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100. See the API reference.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ class PublishedFiles:
     Args:
         title: the data set's name, such as ``"Fashion-MNIST"``.
         subfolder: of a root folder, where torchvision keeps the files.
-        checksums: a file's size in bytes and its MD5, by name.
+        checksums: a file's MD5, by name.
         download: the name of torchvision's data set, which fetches and unpacks the files.
         offline: what to do without a network, after "put it there yourself, unpacked, ...".
     """
 
     title: str
     subfolder: str
-    checksums: dict[str, tuple[int, str]]
+    checksums: dict[str, str]
     download: str
     offline: str
 
@@ -68,8 +68,8 @@ class PublishedFiles:
             FileNotFoundError: it is missing.
             ValueError: its MD5 is another.
         """
-        num_bytes, md5 = self.checksums[file.name]
-        expected = f"expected {self.title}'s {file.name}, unpacked: {num_bytes:,} bytes, MD5 {md5}"
+        md5 = self.checksums[file.name]
+        expected = f"expected {self.title}'s {file.name}, unpacked, with MD5 {md5}"
         if not file.is_file():
             raise FileNotFoundError(
                 f"{file} is missing: {expected}. With download=True it is downloaded; without a "

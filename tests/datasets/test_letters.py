@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import bnn_tutorial as bt
-from bnn_tutorial.datasets import letters, rendered_letters
+from bnn_tutorial.datasets import image_folder, letters, rendered_letters
 from bnn_tutorial.datasets.rendered_letters import render_letters
 
 # Drawn letters
@@ -247,7 +247,7 @@ def test_a_picture_that_is_no_png_file_is_left_out(pictures):
 
 
 def test_many_files_left_out_are_counted_in_one_warning(pictures):
-    for number in range(letters.MAX_NAMED_FILES + 2):
+    for number in range(image_folder.MAX_NAMED_FILES + 2):
         (pictures / "C" / f"x{number:02}.png").touch()
     with pytest.warns(UserWarning, match="left out") as caught:
         bt.load_letters(pictures)

@@ -1,4 +1,4 @@
-"""Loading the full data sets: one contract for MNIST, Fashion-MNIST and CIFAR-10.
+"""Loading the full data sets: one contract for MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100.
 
 Small files in each set's format stand in for the published ones; the download is torchvision's,
 from a local server. Where BNN_TUTORIAL_DATA names a folder with the real files, they are read too.
@@ -23,7 +23,7 @@ import torch
 import torchvision
 
 import bnn_tutorial as bt
-from bnn_tutorial.datasets import cifar10, fashion_mnist, mnist
+from bnn_tutorial.datasets import cifar, fashion_mnist, mnist
 
 SIZES = {"train": 30, "test": 20}
 
@@ -48,7 +48,7 @@ class IdxSet:
     """A small data set in the file format of MNIST."""
 
     def __init__(self, module, load, torchvision_class):
-        self.module = module
+        self.module, self.name = module, "FILES"
         self.load = load
         self.torchvision_class = torchvision_class
         self.arrays = random_arrays((1, 28, 28))
@@ -83,58 +83,88 @@ class Python2Pickler(pickle._Pickler):
 
 
 class CifarSet:
-    """A small data set in the file format of CIFAR-10: five training pickles and a test pickle."""
+    """A small data set in the file format of CIFAR: pickles of a few training and test images."""
 
-    def __init__(self):
-        self.module = cifar10
-        self.load = bt.load_cifar10
-        self.torchvision_class = torchvision.datasets.CIFAR10
+    def __init__(self, name, load, torchvision_class, train_files, test_file, kinds):
+        self.module, self.name = cifar, name
+        self.load = load
+        self.torchvision_class = torchvision_class
+        self.kinds = kinds
         self.arrays = random_arrays((3, 32, 32))
-        self.content = {"test_batch": self.pickled(*self.arrays["test"])}
+        self.content = {test_file: self.pickled(*self.arrays["test"])}
         images, labels = self.arrays["train"]
-        for part in range(5):
-            rows = slice(6 * part, 6 * part + 6)
-            self.content[f"data_batch_{part + 1}"] = self.pickled(images[rows], labels[rows])
-        self.train_file, self.test_file = "data_batch_4", "test_batch"
+        for file, *part in zip(
+            train_files,
+            images.chunk(len(train_files)),
+            labels.chunk(len(train_files)),
+            strict=True,
+        ):
+            self.content[file] = self.pickled(*part)
+        self.train_file, self.test_file = train_files[-1], test_file
 
     def pickled(self, images, labels):
-        batch = {"data": images.flatten(1).numpy(), "labels": labels.tolist()}
+        batch = {"data": images.flatten(1).numpy(), self.kinds: labels.tolist()}
         buffer = io.BytesIO()
         Python2Pickler(buffer, protocol=2).dump(batch)
         return buffer.getvalue()
 
     def serve(self, folder, address, monkeypatch):
-        members = self.content | {"batches.meta": pickle.dumps({"label_names": list("abcdefghij")})}
+        meta = self.torchvision_class.meta
+        names = pickle.dumps({meta["key"]: list("abcdefghij")})
+        members = self.content | {meta["filename"]: names}
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w:gz") as tar:
             for name, data in members.items():
-                member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+                member = tarfile.TarInfo(f"{self.files.subfolder}/{name}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-        (folder / "cifar-10-python.tar.gz").write_bytes(archive.getvalue())
+        packed = f"{self.files.subfolder}.tar.gz"
+        (folder / packed).write_bytes(archive.getvalue())
         sums = {name: md5(data) for name, data in members.items()}
         set_class = functools.partial(monkeypatch.setattr, self.torchvision_class)
-        set_class("url", f"{address}cifar-10-python.tar.gz")
+        set_class("url", f"{address}{packed}")
+        set_class("filename", packed)
         set_class("tgz_md5", md5(archive.getvalue()))
-        set_class("train_list", [[name, sums[name]] for name in sums if name.startswith("data")])
-        set_class("test_list", [["test_batch", sums["test_batch"]]])
-        set_class("meta", self.torchvision_class.meta | {"md5": sums["batches.meta"]})
+        trained = [name for name in self.content if name != self.test_file]
+        set_class("train_list", [[name, sums[name]] for name in trained])
+        set_class("test_list", [[self.test_file, sums[self.test_file]]])
+        set_class("meta", meta | {"md5": sums[meta["filename"]]})
 
 
-@pytest.fixture(params=["MNIST", "Fashion-MNIST", "CIFAR-10"])
+SETS = {
+    "MNIST": lambda: IdxSet(
+        mnist, functools.partial(bt.load_mnist, full=True), torchvision.datasets.MNIST
+    ),
+    "Fashion-MNIST": lambda: IdxSet(
+        fashion_mnist, bt.load_fashion_mnist, torchvision.datasets.FashionMNIST
+    ),
+    "CIFAR-10": lambda: CifarSet(
+        "CIFAR10",
+        bt.load_cifar10,
+        torchvision.datasets.CIFAR10,
+        [f"data_batch_{part}" for part in range(1, 6)],
+        "test_batch",
+        "labels",
+    ),
+    "CIFAR-100": lambda: CifarSet(
+        "CIFAR100",
+        bt.load_cifar100,
+        torchvision.datasets.CIFAR100,
+        ["train"],
+        "test",
+        "fine_labels",
+    ),
+}
+
+
+@pytest.fixture(params=SETS)
 def small(request, monkeypatch):
     """A small data set whose files are taken for the published ones."""
-    if request.param == "CIFAR-10":
-        small = CifarSet()
-    elif request.param == "MNIST":
-        load = functools.partial(bt.load_mnist, full=True)
-        small = IdxSet(mnist, load, torchvision.datasets.MNIST)
-    else:
-        small = IdxSet(fashion_mnist, bt.load_fashion_mnist, torchvision.datasets.FashionMNIST)
-    checksums = {name: (len(data), md5(data)) for name, data in small.content.items()}
-    small.files = dataclasses.replace(small.module.FILES, checksums=checksums)
+    small = SETS[request.param]()
+    checksums = {name: md5(data) for name, data in small.content.items()}
+    small.files = dataclasses.replace(getattr(small.module, small.name), checksums=checksums)
     assert small.files.title == request.param
-    monkeypatch.setattr(small.module, "FILES", small.files)
+    monkeypatch.setattr(small.module, small.name, small.files)
     return small
 
 
@@ -220,9 +250,8 @@ def test_missing_file_is_named_with_what_to_do(small, on_disk):
     with pytest.raises(FileNotFoundError) as error:
         small.load(False, root=on_disk, download=False)
     message = str(error.value)
-    num_bytes, checksum = small.files.checksums[small.test_file]
     assert f"{file} is missing: expected {small.files.title}'s {small.test_file}" in message
-    assert f"{num_bytes:,} bytes, MD5 {checksum}" in message
+    assert f"unpacked, with MD5 {small.files.checksums[small.test_file]}" in message
     assert "download=True" in message
     assert small.files.offline in message
 
@@ -241,7 +270,7 @@ def test_damaged_file_is_named(damage, small, on_disk, no_network):
         small.load(True, root=on_disk)
     message = str(error.value)
     assert str(file) in message
-    assert small.files.checksums[small.train_file][1] in message
+    assert small.files.checksums[small.train_file] in message
     assert f"found {len(damaged):,} bytes, MD5 {md5(damaged)}" in message
 
 
@@ -327,8 +356,9 @@ def test_folder_that_cannot_be_made_says_how_to_go_on(server_folder, small, tmp_
 
 def test_wrong_files_under_the_right_names_are_refused(server_folder, small, tmp_path, monkeypatch):
     """Downloaded as the server announced them, but not the published images."""
-    wrong = small.files.checksums | {small.train_file: (47_040_016, "0" * 32)}
-    monkeypatch.setattr(small.module, "FILES", dataclasses.replace(small.files, checksums=wrong))
+    wrong = small.files.checksums | {small.train_file: "0" * 32}
+    replaced = dataclasses.replace(small.files, checksums=wrong)
+    monkeypatch.setattr(small.module, small.name, replaced)
     with pytest.raises(ValueError, match=f"{small.train_file} is damaged or another file"):
         small.load(root=tmp_path / "new")
 
@@ -336,31 +366,24 @@ def test_wrong_files_under_the_right_names_are_refused(server_folder, small, tmp
 # The published files
 
 
-@pytest.mark.parametrize("title", ["Fashion-MNIST", "CIFAR-10"])
+@pytest.mark.parametrize("title", ["Fashion-MNIST", "CIFAR-10", "CIFAR-100"])
 def test_published_files_are_what_torchvision_reads(title):
-    load, module, torchvision_class, shape = {
-        "Fashion-MNIST": (
-            bt.load_fashion_mnist,
-            fashion_mnist,
-            torchvision.datasets.FashionMNIST,
-            (10_000, 1, 28, 28),
-        ),
-        "CIFAR-10": (bt.load_cifar10, cifar10, torchvision.datasets.CIFAR10, (10_000, 3, 32, 32)),
-    }[title]
+    small = SETS[title]()
+    files = getattr(small.module, small.name)
     root = os.environ.get("BNN_TUTORIAL_DATA")
-    if root is None or not (Path(root) / module.FILES.subfolder).is_dir():
+    if root is None or not (Path(root) / files.subfolder).is_dir():
         pytest.skip(f"BNN_TUTORIAL_DATA names no folder with {title}")
-    images, labels = load(False, download=False).tensors
-    reference = torchvision_class(root, train=False)
+    images, labels = small.load(False, download=False).tensors
+    reference = small.torchvision_class(root, train=False)
     pixels = torch.as_tensor(reference.data)
     pixels = pixels.unsqueeze(1) if title == "Fashion-MNIST" else pixels.permute(0, 3, 1, 2)
-    assert images.shape == shape
+    assert len(images) == 10_000
     assert torch.equal(images, pixels / 255)
     assert labels.tolist() == list(reference.targets)
 
 
-def test_checksums_of_cifar10_are_torchvisions():
-    published = torchvision.datasets.CIFAR10.train_list + torchvision.datasets.CIFAR10.test_list
-    assert {name: checksum for name, (_, checksum) in cifar10.FILES.checksums.items()} == dict(
-        published
-    )
+@pytest.mark.parametrize("title", ["CIFAR-10", "CIFAR-100"])
+def test_checksums_of_cifar_are_torchvisions(title):
+    small = SETS[title]()
+    published = small.torchvision_class.train_list + small.torchvision_class.test_list
+    assert getattr(cifar, small.name).checksums == dict(published)

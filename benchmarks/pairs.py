@@ -1,0 +1,229 @@
+"""Is a Bayesian network as good as its deterministic twin? Pairs of one architecture each.
+
+Explained on the page "As good as its twin?". LeNet-5, AlexNet, 3Conv3FC and ResNet-20 learn MNIST
+and a folder of images, both members of a pair from one start, with one order of batches and one
+number of epochs. 5,000 training images are held out to choose the twin's temperature by. A run that
+is recorded is not repeated, so that a series continues where it was stopped. MNIST lies where
+``load_mnist`` looks for it; the folder holds ``train`` and ``test``, with a subfolder a class.
+"""
+
+import argparse
+import functools
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from records import RESULTS, complete_record, first_line, standard_error
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.utils.data import TensorDataset
+
+import bnn_tutorial as bt
+
+RECORD = RESULTS / "pairs.json"
+BATCH_SIZE, HELD_OUT = 128, 5000
+PRIOR_STD, INIT_STD = 0.1, 0.02
+NUM_DRAWS = 20
+LIKELIHOOD = bt.CategoricalLikelihood()
+NETWORKS: dict[str, Callable[[int, int], bt.ImageClassifier]] = {
+    "LeNet-5": lambda channels, size: bt.lenet5(channels, image_size=size),
+    "AlexNet": lambda channels, size: bt.alexnet(channels),
+    "3Conv3FC": lambda channels, size: bt.three_conv_three_fc(channels),
+    "ResNet-20": lambda channels, size: bt.resnet20(channels),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One architecture on one data set, and how it is trained: along one cycle, with Adam."""
+
+    network: str
+    data: str
+    epochs: int
+    seeds: int
+    learning_rate: float  # the highest
+    kl_weights: tuple[float, ...] = (0.1,)
+
+
+PAIRS = (
+    Pair("LeNet-5", "MNIST", 10, 3, 3e-3, (0.1, 1.0)),
+    Pair("LeNet-5", "CIFAR-10", 30, 3, 3e-3, (0.1, 1.0)),
+    Pair("AlexNet", "CIFAR-10", 15, 1, 1e-3),
+    Pair("3Conv3FC", "CIFAR-10", 15, 1, 1e-3),
+    Pair("AlexNet", "MNIST", 4, 1, 1e-3),
+    Pair("3Conv3FC", "MNIST", 4, 1, 1e-3),
+    Pair("ResNet-20", "CIFAR-10", 20, 1, 3e-3),
+)
+# A member is a pair's number and a KL weight; None is the twin.
+MEMBERS = tuple((i, weight) for i, pair in enumerate(PAIRS) for weight in (None, *pair.kl_weights))
+
+
+@functools.cache
+def load(name: str, train: bool, folder: Path | None, most: int | None) -> TensorDataset:
+    """Return the training or the test images of a set."""
+    if name == "MNIST":
+        data = bt.load_mnist(train, full=True)
+    else:
+        assert folder is not None
+        split = folder / ("train" if train else "test")
+        data = bt.load_image_folder(split, classes=bt.image_classes(folder / "train"))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    return TensorDataset(*data[order[:most]])
+
+
+def member(pair: Pair, kl_weight: float | None, image_shape: torch.Size) -> nn.Module:
+    """Return an untrained member of a pair.
+
+    Convolutions draw their weights once a step, which costs what a deterministic step costs; the
+    head, where it is cheap, draws pre-activations, which makes the gradient less noisy.
+    """
+    network = NETWORKS[pair.network](image_shape[0], image_shape[1])
+    if kl_weight is None:
+        return network
+    prior = Normal(0.0, PRIOR_STD)
+    network = bt.to_bayesian(
+        network, skip=("head",), estimator="weight", prior=prior, init_std=INIT_STD
+    )
+    return bt.to_bayesian(network, skip=("trunk",), prior=prior, init_std=INIT_STD)
+
+
+def scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return accuracy, NLL, ECE and mean confidence of an average over draws."""
+    confidence = samples.softmax(dim=-1).mean(dim=0).max(dim=-1).values.mean().item()
+    return LIKELIHOOD.metrics(samples, labels) | {"confidence": confidence}
+
+
+def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: int | None) -> dict:
+    """Train one member of ``MEMBERS`` from one start; return how it went and what it scores."""
+    place, kl_weight = MEMBERS[number]
+    pair = PAIRS[place]
+    epochs = epochs or pair.epochs
+    data, test = (load(pair.data, train, folder, most) for train in (True, False))
+    with bt.seeded(seed):
+        model = member(pair, kl_weight, data.tensors[0].shape[1:])
+    assert isinstance(model, bt.ImageClassifier)
+    data, test = (bt.framed(part, model.image_shape[-1]) for part in (data, test))
+    held_out, training = (
+        TensorDataset(*data[rows])
+        for rows in (slice(HELD_OUT), slice(HELD_OUT if len(data) > HELD_OUT else 0, None))
+    )
+    photographs = pair.data != "MNIST"
+    augmented = bt.AugmentedImages(training, max_shift=4 if photographs else 2, flip=photographs)
+    optimizer = torch.optim.Adam(model.parameters(), pair.learning_rate, fused=True)
+    steps = epochs * math.ceil(len(training) / BATCH_SIZE)
+    began = time.perf_counter()
+    history = bt.fit(
+        model,
+        augmented,
+        LIKELIHOOD,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, pair.learning_rate, total_steps=steps
+        ),
+        kl_weight=kl_weight or 0.0,
+        validation=held_out,
+        validate_every=max(1, epochs // 5),
+        seed=seed,
+    )
+    seconds = time.perf_counter() - began
+    images, labels = test.tensors
+    if kl_weight is None:
+        logits = bt.predict(model, held_out.tensors[0], 1).samples[0]
+        temperature = bt.TemperatureScaling().fit(logits, held_out.tensors[1]).temperature
+        logits = bt.predict(model, images, 1).samples
+        found = {"one pass": logits, "at a temperature": logits / temperature}
+    else:
+        with bt.posterior_mean(model):
+            means = bt.predict(model, images, 1).samples
+        draws = bt.predict(model, images, NUM_DRAWS, seed=1).samples
+        found = {"average": draws, "posterior means": means}
+    return {
+        "seed": seed,
+        "number": number,
+        "network": pair.network,
+        "data": pair.data,
+        "kl_weight": kl_weight,
+        "epochs": epochs,
+        "images": len(training),
+        "training_seconds": seconds,
+        "history": {key: history[key] for key in ("nll", "kl", "validation_nll")},
+        "scores": {key: scores(samples, labels) for key, samples in found.items()},
+    }
+
+
+def summaries(runs: Iterable[dict]) -> list[dict]:
+    """Return each score's mean over the seeds with its standard error, and its gain over the twin.
+
+    The gain is how much lower the score is than that of the twin's one pass from the same start.
+    """
+    found = {(r["network"], r["data"], r["kl_weight"], r["seed"]): r for r in runs}
+    rows = []
+    for pair, kl_weight in ((PAIRS[place], weight) for place, weight in MEMBERS):
+        name = (pair.network, pair.data)
+        seeds = [seed for seed in range(pair.seeds) if (*name, kl_weight, seed) in found]
+        for predictor in found[*name, kl_weight, seeds[0]]["scores"] if seeds else ():
+            row = {"network": pair.network, "data": pair.data, "kl_weight": kl_weight}
+            row |= {"predictor": predictor, "seeds": len(seeds)}
+            for score in ("accuracy", "nll", "ece", "confidence"):
+                values = [
+                    found[*name, kl_weight, seed]["scores"][predictor][score] for seed in seeds
+                ]
+                gains = [
+                    found[*name, None, seed]["scores"]["one pass"][score] - value
+                    for seed, value in zip(seeds, values, strict=True)
+                    if (*name, None, seed) in found
+                ]
+                row |= {score: statistics.fmean(values), f"{score}_error": standard_error(values)}
+                row[f"{score}_gain"] = statistics.fmean(gains) if gains else None
+                row[f"{score}_gain_error"] = standard_error(gains)
+            rows.append(row)
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train what is not recorded yet, and write the record after each run."""
+    parser = argparse.ArgumentParser(description=first_line(__doc__))
+    parser.add_argument("--folder", type=Path, help="of CIFAR-10 as images; without it only MNIST")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
+    parser.add_argument("--data", nargs="+", choices=("MNIST", "CIFAR-10"), default=None)
+    parser.add_argument("--epochs", type=int, help="in place of each pair's own, for a quick look")
+    parser.add_argument("--images", type=int, help="the most of each set, for a quick look")
+    parser.add_argument("--output", type=Path, default=RECORD, help=f"default {RECORD.name}")
+    options = parser.parse_args(arguments)
+
+    sets = options.data or (["MNIST", "CIFAR-10"] if options.folder else ["MNIST"])
+    if "CIFAR-10" in sets and options.folder is None:
+        parser.error("--data CIFAR-10: expected --folder")
+    wanted = [
+        (seed, number)
+        for number, (place, _) in enumerate(MEMBERS)
+        for seed in range(PAIRS[place].seeds)
+        if PAIRS[place].network in options.networks and PAIRS[place].data in sets
+    ]
+    complete_record(
+        options.output,
+        plan=wanted,
+        run=lambda seed, i: run(seed, i, options.folder, options.epochs, options.images),
+        key=lambda made: (made["seed"], made["number"]),
+        summaries=summaries,
+        settings={
+            "pairs": [asdict(pair) for pair in PAIRS],
+            "epochs": options.epochs,
+            "images": options.images,
+            "batch_size": BATCH_SIZE,
+            "held_out": HELD_OUT,
+            "prior_std": PRIOR_STD,
+            "init_std": INIT_STD,
+            "draws": NUM_DRAWS,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
