@@ -82,10 +82,20 @@ class ImageClassifier(nn.Module):
         return f"image_shape={self.image_shape}"
 
 
-def mnist_network() -> ImageClassifier:
-    """Return a small CNN for MNIST: images (N, 1, 28, 28) to logits (N, 10).
+def mnist_network(
+    in_channels: int = 1, num_classes: int = 10, *, image_size: int = 28
+) -> ImageClassifier:
+    """Return a small CNN for MNIST: images (N, in_channels, S, S) to logits (N, num_classes).
 
     The trunk is two convolutions, the head two fully connected layers.
+
+    Args:
+        in_channels: channels of an image.
+        num_classes: number of logits.
+        image_size: S, the height and width of an image: 28 or 32.
+
+    Raises:
+        ValueError: ``image_size`` is neither 28 nor 32.
 
     Example:
         >>> import torch
@@ -96,16 +106,25 @@ def mnist_network() -> ImageClassifier:
         >>> sum(p.numel() for p in network.parameters())
         421642
     """
+    _require_image_size(image_size)
     trunk = nn.Sequential(
-        nn.Conv2d(1, 32, kernel_size=3, padding=1),
+        nn.Conv2d(in_channels, 32, kernel_size=3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Conv2d(32, 64, kernel_size=3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
     )
-    head = nn.Sequential(nn.Flatten(), nn.Linear(3136, 128), nn.ReLU(), nn.Linear(128, 10))
-    return ImageClassifier(trunk, head, image_shape=(1, 28, 28))
+    num_features = 64 * (image_size // 4) ** 2
+    head = nn.Sequential(
+        nn.Flatten(), nn.Linear(num_features, 128), nn.ReLU(), nn.Linear(128, num_classes)
+    )
+    return ImageClassifier(trunk, head, image_shape=(in_channels, image_size, image_size))
+
+
+def _require_image_size(image_size: int) -> None:
+    if image_size not in (28, 32):
+        raise ValueError(f"image_size={image_size}: expected 28 or 32")
 
 
 def lenet5(in_channels: int = 1, num_classes: int = 10, *, image_size: int = 28) -> ImageClassifier:
@@ -133,8 +152,7 @@ def lenet5(in_channels: int = 1, num_classes: int = 10, *, image_size: int = 28)
         >>> sum(p.numel() for p in network.parameters())
         61706
     """
-    if image_size not in (28, 32):
-        raise ValueError(f"image_size={image_size}: expected 28 or 32")
+    _require_image_size(image_size)
     trunk = nn.Sequential(
         nn.Conv2d(in_channels, 6, kernel_size=5, padding=(32 - image_size) // 2),
         nn.ReLU(),

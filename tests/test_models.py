@@ -13,6 +13,12 @@ from bnn_tutorial.models import ResidualBlock
 # norm; a projection adds 2,560 and, in its batch norm, 192.
 IMAGE_NETWORKS = {
     "mnist_network": (bt.mnist_network, (1, 28, 28), 421_642),
+    # The head sees 64 channels of 8x8 pixels instead of 7x7.
+    "mnist_network, 32x32": (
+        lambda: bt.mnist_network(image_size=32),
+        (1, 32, 32),
+        421_642 + 64 * (8**2 - 7**2) * 128,
+    ),
     "lenet5": (bt.lenet5, (1, 28, 28), 61_706),
     "lenet5, 32x32": (lambda: bt.lenet5(image_size=32), (1, 32, 32), 61_706),
     "alexnet": (bt.alexnet, (3, 32, 32), 2_175_946),
@@ -55,7 +61,9 @@ def test_an_image_network_has_the_published_size_and_maps_images_to_logits(
     assert model.head(model.trunk(images(image_shape))).shape == (2, 10)
 
 
-@pytest.mark.parametrize("network", [bt.lenet5, bt.alexnet, bt.three_conv_three_fc, bt.resnet20])
+@pytest.mark.parametrize(
+    "network", [bt.mnist_network, bt.lenet5, bt.alexnet, bt.three_conv_three_fc, bt.resnet20]
+)
 def test_channels_and_classes_are_the_callers(network):
     model = network(5, 7)
     _, height, width = model.image_shape

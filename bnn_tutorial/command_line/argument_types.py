@@ -134,6 +134,20 @@ def readable(text: str) -> Path:
     return Path(text)
 
 
+def image_folder(text: str) -> str:
+    """Read the path of a folder with subfolders and make it absolute, for the record."""
+    path = readable(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a folder of images")
+    try:
+        has_classes = any(part.is_dir() for part in path.iterdir())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} can't be used: {error}") from error
+    if not has_classes:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected one subfolder a class, found none")
+    return str(path.resolve())
+
+
 def new_folder(text: str) -> Path:
     """Read the path of a folder that is there or can be made."""
     path = readable(text)

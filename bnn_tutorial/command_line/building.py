@@ -4,6 +4,7 @@ Explained on the page "Run it, cite it".
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,8 +13,17 @@ from torch.utils.data import TensorDataset
 
 from bnn_tutorial import models
 from bnn_tutorial.command_line.argument_types import numbers_of
-from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.datasets import load_cifar10, load_fashion_mnist, load_mnist, polynomial_data
+from bnn_tutorial.command_line.experiment import NUM_CLASSES, Experiment
+from bnn_tutorial.datasets import (
+    framed,
+    image_classes,
+    load_cifar10,
+    load_cifar100,
+    load_fashion_mnist,
+    load_image_folder,
+    load_mnist,
+    polynomial_data,
+)
 from bnn_tutorial.layers.conversion import to_bayesian
 from bnn_tutorial.layers.priors import scale_mixture
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
@@ -21,19 +31,22 @@ from bnn_tutorial.randomness import seeded
 from bnn_tutorial.training.kl_schedules import BlundellWeights, KLSchedule, KLWarmup
 
 PRIORS = {"normal": Normal, "laplace": Laplace, "mixture": scale_mixture}
-# Each from the shape (C, H, W) of an image.
-IMAGE_NETWORKS: dict[str, Callable[[torch.Size], nn.Module]] = {
-    "mnist": lambda shape: models.mnist_network(),
-    "lenet5": lambda shape: models.lenet5(shape[0], image_size=shape[1]),
-    "alexnet": lambda shape: models.alexnet(shape[0]),
-    "3conv3fc": lambda shape: models.three_conv_three_fc(shape[0]),
-    "resnet20": lambda shape: models.resnet20(shape[0]),
+# Each from channels and size of an image and the number of classes.
+IMAGE_NETWORKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "mnist": lambda c, size, classes: models.mnist_network(c, classes, image_size=size),
+    "lenet5": lambda c, size, classes: models.lenet5(c, classes, image_size=size),
+    "alexnet": lambda c, size, classes: models.alexnet(c, classes),
+    "3conv3fc": lambda c, size, classes: models.three_conv_three_fc(c, classes),
+    "resnet20": lambda c, size, classes: models.resnet20(c, classes),
 }
 IMAGE_SETS: dict[str, Callable[[bool, bool], TensorDataset]] = {
     "mnist": lambda train, full: load_mnist(train, full=full),
     "fashion-mnist": lambda train, full: load_fashion_mnist(train),
     "cifar10": lambda train, full: load_cifar10(train),
+    "cifar100": lambda train, full: load_cifar100(train),
 }
+# Of a folder of images that is not split: each fifth image, in an order drawn once.
+TEST_SHARE = 0.2
 # No training seed is negative: the test points are never those of a training set.
 TEST_SEED = -1
 
@@ -62,16 +75,49 @@ def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:
     """Return the training or the test data.
 
     Raises:
-        ValueError: a file is damaged.
+        ValueError: a file is damaged, or there are fewer images than were asked for.
         OSError: a file is missing and could not be downloaded.
     """
     num_rows = experiment.num_rows(train)
     if experiment.is_regression:
+        assert num_rows is not None
         generator = torch.Generator().manual_seed(experiment.seed if train else TEST_SEED)
         spacing = "even" if train else "random"
         return TensorDataset(*polynomial_data(num_rows, spacing=spacing, generator=generator))
-    data = load_images(experiment.data, train, full=experiment.full)
-    return TensorDataset(*(tensor[:num_rows] for tensor in data.tensors))
+    if experiment.images is None:
+        data = load_images(experiment.data, train, full=experiment.full)
+    else:
+        data = _load_folder(Path(experiment.images), train, experiment.image_shape)
+    if num_rows is not None and num_rows > len(data):
+        option = "--num-train" if train else "--num-test"
+        raise ValueError(f"{option} {num_rows}: expected at most {len(data)}, all there are")
+    return framed(TensorDataset(*data[:num_rows]), experiment.image_shape[-1])
+
+
+def _load_folder(folder: Path, train: bool, image_shape: tuple[int, int, int]) -> TensorDataset:
+    """Return the images of ``train`` or ``test`` in a folder, or of a part where it has neither."""
+    parts = split_folders(folder)
+    data = load_image_folder(
+        parts[train], image_shape=image_shape, classes=image_classes(parts[True])
+    )
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    if parts[True] == parts[False]:
+        num_test = round(TEST_SHARE * len(data))
+        order = order[num_test:] if train else order[:num_test]
+    return TensorDataset(*data[order])
+
+
+def split_folders(folder: Path) -> dict[bool, Path]:
+    """Return the folders of the training and of the test images, which may be the same."""
+    parts = {True: folder / "train", False: folder / "test"}
+    return parts if all(map(Path.is_dir, parts.values())) else {True: folder, False: folder}
+
+
+def make_classes(experiment: Experiment) -> list[str] | None:
+    """Return the names of a folder's classes; None of other data."""
+    if experiment.images is None:
+        return None
+    return image_classes(split_folders(Path(experiment.images))[True])
 
 
 class ModelAndLikelihood(nn.Module):
@@ -83,14 +129,17 @@ class ModelAndLikelihood(nn.Module):
         self.likelihood = likelihood
 
 
-def build(experiment: Experiment, data: TensorDataset) -> ModelAndLikelihood:
+def build(experiment: Experiment) -> ModelAndLikelihood:
     """Return the network before training, and its likelihood."""
     with seeded(experiment.seed):
         if experiment.is_regression:
             network: nn.Module = models.regression_network(experiment.hidden_features)
             likelihood: Likelihood = GaussianLikelihood()
         else:
-            network = IMAGE_NETWORKS[experiment.model](data.tensors[0].shape[1:])
+            channels, size, _ = experiment.image_shape
+            classes = make_classes(experiment)
+            num_classes = len(classes) if classes else NUM_CLASSES[experiment.data]
+            network = IMAGE_NETWORKS[experiment.model](channels, size, num_classes)
             likelihood = CategoricalLikelihood()
     if experiment.bayesian != "none":
         network = to_bayesian(

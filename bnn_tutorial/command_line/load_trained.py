@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial
-from bnn_tutorial.command_line.building import build, make_dataset, open_device
+from bnn_tutorial.command_line.building import build, make_classes, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.run_folder import MODEL, read_experiment
+from bnn_tutorial.command_line.run_folder import MODEL, RECORD, read_experiment, read_json
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.model_files import load_model
 
@@ -62,8 +62,14 @@ def load_trained(arguments: argparse.Namespace) -> Trained:
         ValueError: a file is damaged, or the device can't be used.
     """
     experiment, device = read_experiment(arguments.folder), open_device(arguments.device)
+    trained_on = read_json(arguments.folder / RECORD).get("classes")
+    if (classes := make_classes(experiment)) != trained_on:
+        raise ValueError(
+            f"{experiment.images!r} has the classes {classes}: expected those of the training, "
+            f"{trained_on}"
+        )
     data = make_dataset(experiment, train=False)
-    modules = load_model(build(experiment, data), arguments.folder / MODEL).to(device)
+    modules = load_model(build(experiment), arguments.folder / MODEL).to(device)
     return Trained(
         experiment,
         modules.model,

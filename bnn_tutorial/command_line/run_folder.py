@@ -9,6 +9,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.command_line import argument_types
@@ -21,6 +22,7 @@ CHECKPOINT = "checkpoint.pt"
 DAMAGE = (argparse.ArgumentTypeError, AttributeError, KeyError, TypeError, ValueError)
 # The settings of a training, beside those of the experiment.
 TRAINING = (
+    "augment",
     "epochs",
     "batch_size",
     "learning_rate",
@@ -34,7 +36,7 @@ TRAINING = (
 )
 
 
-def run_record(arguments: argparse.Namespace) -> dict[str, dict]:
+def run_record(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of a training, as its record begins."""
     return {
         "experiment": asdict(Experiment.of(arguments)),

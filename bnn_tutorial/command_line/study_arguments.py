@@ -7,7 +7,7 @@ import argparse
 
 from bnn_tutorial.command_line import argument_types
 from bnn_tutorial.command_line.common_arguments import add_common
-from bnn_tutorial.command_line.experiment import IMAGE_SHAPES
+from bnn_tutorial.command_line.experiment import IMAGE_SHAPES, PUBLISHED
 from bnn_tutorial.command_line.run_folder import read_experiment
 
 EVALUATE_EPILOG = """\
@@ -78,7 +78,7 @@ def add_uncertainty(parser: argparse.ArgumentParser) -> None:
     _add_study(parser, UNCERTAINTY, fewest_samples=2)
     parser.add_argument(
         "--against",
-        choices=tuple(IMAGE_SHAPES),
+        choices=PUBLISHED,
         help="a set of images that the network is not for; as many are taken as the test data has",
     )
     parser.add_argument(
@@ -104,8 +104,9 @@ def check_uncertainty(arguments: argparse.Namespace) -> None:
         return
     if experiment.is_regression:
         raise ValueError(f"--against {arguments.against}: expected a network of classes")
-    shape, foreign = (IMAGE_SHAPES[name] for name in (experiment.data, arguments.against))
-    if shape != foreign:
+    shape, foreign = experiment.image_shape, IMAGE_SHAPES[arguments.against]
+    if shape[0] != foreign[0] or shape[1] < foreign[1]:
         raise ValueError(
-            f"--against {arguments.against}: its images have shape {foreign}, expected {shape}"
+            f"--against {arguments.against}: its images have shape {foreign}, expected {shape} or "
+            "smaller"
         )

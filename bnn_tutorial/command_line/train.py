@@ -10,10 +10,18 @@ import os
 import torch
 from torch.utils.data import TensorDataset
 
-from bnn_tutorial.command_line.building import build, make_dataset, make_kl_schedule, open_device
+from bnn_tutorial.command_line.building import (
+    build,
+    make_classes,
+    make_dataset,
+    make_kl_schedule,
+    open_device,
+)
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.load_trained import describe_machine, print_table, require_finite
 from bnn_tutorial.command_line.run_folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
+from bnn_tutorial.command_line.training_arguments import SHIFT_AND_FLIP
+from bnn_tutorial.datasets import AugmentedImages
 from bnn_tutorial.model_files import save_model
 from bnn_tutorial.prediction.closed_form import exact_nll
 from bnn_tutorial.training.fit import evaluate, fit
@@ -44,7 +52,11 @@ def run(arguments: argparse.Namespace) -> None:
         device = open_device(arguments.device) if arguments.device else own_device
         record["machine"] = {**describe_machine(device), "processes": processes.count}
         data = load_in_turn(experiment, processes)
-        modules = build(experiment, data).to(device)
+        modules = build(experiment).to(device)
+        record["classes"] = make_classes(experiment)
+        if arguments.augment is not None:
+            shift, flip = data.tensors[0].shape[-1] // 8, arguments.augment == SHIFT_AND_FLIP
+            data = AugmentedImages(data, max_shift=shift, flip=flip)
         if processes.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(record, folder / RECORD)

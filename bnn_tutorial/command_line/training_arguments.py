@@ -19,12 +19,15 @@ examples:
       --learning-rate 0.01 --output curve
   {program} train --model mnist --data mnist --estimator weight --prior normal:0,0.1 \\
       --kl-weight 0.1 --learning-rate 0.003 --epochs 12 --checkpoint-every 1 --output digits
+  {program} train --model resnet20 --data folder --images photographs --augment shift-and-flip \\
+      --bayesian head --epochs 30 --output photographs-trained
   torchrun --nproc-per-node 2 -m bnn_tutorial train --model lenet5 --data mnist --output lenet
 
 The folder holds record.json, with settings, versions, machine, history and the scores on the test
 data, and model.safetensors. The same command gives the same numbers on the same machine.
 """
 ESTIMATORS = ("weight", "local", "flipout")
+SHIFT_AND_FLIP = "shift-and-flip"
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +40,23 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         choices=DATA,
         help="polynomial: the curve of the polynomial regression, made on the spot; mnist: the "
         "subset of 12,000 images that ships with the package, or with --full all 70,000; "
-        "fashion-mnist and cifar10 are downloaded",
+        "fashion-mnist, cifar10 and cifar100 are downloaded; folder: your own, see --images",
     )
     group.add_argument("--full", action="store_true", help="all of MNIST")
+    group.add_argument(
+        "--images",
+        type=argument_types.image_folder,
+        metavar="PATH",
+        help="a folder of images, one subfolder a class, of any size and mode: its subfolders "
+        "train and test where it has them, else a fifth of the images is the test; each becomes "
+        "32 x 32 pixels of three colours",
+    )
+    group.add_argument(
+        "--augment",
+        choices=("shift", SHIFT_AND_FLIP),
+        help="training images that are shifted by up to an eighth of their size and, if asked, "
+        "mirrored left to right, anew each time (default: as they are)",
+    )
     group.add_argument(
         "--num-train",
         type=argument_types.integer(1),
@@ -203,6 +220,8 @@ def check_training(arguments: argparse.Namespace) -> None:
     experiment = Experiment.of(arguments)
     if arguments.exact and not experiment.is_regression:
         raise ValueError(f"--exact --model {experiment.model}: expected --model regression")
+    if arguments.augment and experiment.is_regression:
+        raise ValueError(f"--augment --model {experiment.model}: expected a network of images")
     if arguments.exact and arguments.mixed_precision:
         raise ValueError(
             f"--exact --mixed-precision {arguments.mixed_precision}: expected one of them, since "

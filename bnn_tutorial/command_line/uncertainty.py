@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from bnn_tutorial.atomic_write import atomic_write
 from bnn_tutorial.chapters import plotting
@@ -22,6 +23,7 @@ from bnn_tutorial.command_line.load_trained import (
 )
 from bnn_tutorial.command_line.run_folder import write_json
 from bnn_tutorial.command_line.study_arguments import UNCERTAINTY
+from bnn_tutorial.datasets import framed
 from bnn_tutorial.evaluation.bands import audit_band
 from bnn_tutorial.evaluation.detection import auroc
 from bnn_tutorial.evaluation.entropy import EntropyDecomposition, decompose_entropy
@@ -77,8 +79,8 @@ def study_entropy(
     shown = {"test data": parts}
     if arguments.against is not None:
         other = load_images(arguments.against, train=False, full=trained.experiment.full)
-        other_images = other.tensors[0][: len(images)]
-        _, foreign = entropies(trained, other_images, arguments)
+        other = framed(TensorDataset(*other[: len(images)]), images.shape[-1])
+        _, foreign = entropies(trained, other.tensors[0], arguments)
         results |= {
             "total_against": foreign.total.mean().item(),
             "aleatoric_against": foreign.aleatoric.mean().item(),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import safetensors.torch
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from torch.distributions import Laplace, MixtureSameFamily, Normal
 from torch.utils.data import TensorDataset
 
@@ -168,8 +170,7 @@ def test_the_layers_named_get_a_posterior(bayesian):
         init_std=0.01,
         seed=0,
     )
-    images = TensorDataset(torch.zeros(1, 1, 28, 28), torch.zeros(1))
-    model = building.build(chosen, images).model
+    model = building.build(chosen).model
     num_layers = {"all": (2, 3), "head": (0, 3), "none": (0, 0)}[bayesian]
     assert tuple(len(bt.bayesian_layers(part)) for part in (model.trunk, model.head)) == num_layers
     for layer in bt.bayesian_layers(model):
@@ -178,22 +179,107 @@ def test_the_layers_named_get_a_posterior(bayesian):
         torch.testing.assert_close(layer.weight_std, torch.full_like(layer.weight_std, 0.01))
 
 
-@pytest.mark.parametrize("data", experiment.IMAGE_SHAPES)
-@pytest.mark.parametrize("name", building.IMAGE_NETWORKS)
-def test_a_network_takes_the_images_that_it_is_said_to_take(name, data):
-    images = torch.zeros(2, *experiment.IMAGE_SHAPES[data])
-    network = building.IMAGE_NETWORKS[name](images.shape[1:])
-    if data in experiment.MODEL_DATA[name]:
-        assert network(images).shape == (2, 10)
-    else:
-        with pytest.raises(ValueError, match="x has shape"):
-            network(images)
+@pytest.mark.parametrize("data", experiment.PUBLISHED)
+@pytest.mark.parametrize("name", experiment.IMAGE_SIZES)
+def test_every_network_takes_every_set_of_images(name, data, monkeypatch):
+    chosen = settings(model=name, data=data, bayesian="none", seed=0)
+    shape, num_classes = experiment.IMAGE_SHAPES[data], experiment.NUM_CLASSES[data]
+    small = TensorDataset(torch.rand(2, *shape), torch.tensor([0, num_classes - 1]))
+    monkeypatch.setitem(building.IMAGE_SETS, data, lambda train, full: small)
+    monkeypatch.setitem(experiment.NUM_IMAGES, data, {True: 2, False: 2})
+    images, labels = building.make_dataset(chosen, True).tensors
+    assert building.build(chosen).model(images).shape == (2, num_classes)
+    assert torch.equal(labels, small.tensors[1])
+    frame = (images.shape[-1] - shape[-1]) // 2
+    inside = images[..., frame : frame + shape[-1], frame : frame + shape[-1]]
+    assert torch.equal(inside, small.tensors[0])
+    torch.testing.assert_close(images.sum(), inside.sum())
+
+
+def save_images(folder, names, number=5):
+    """Images of one shade a class, of several sizes and modes."""
+    for label, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for i in range(number):
+            shade = 255 * label // max(1, len(names) - 1)
+            image = Image.new("L", (20 + 9 * i, 40), shade).convert(("L", "RGB", "P")[i % 3])
+            image.save(folder / name / f"{i}.png")
+    return folder
+
+
+PHOTOGRAPHS = "--model lenet5 --data folder --epochs 2 --batch-size 8 --num-samples 3 --quiet"
+
+
+@pytest.mark.parametrize("bayesian", ["all", "head", "none"])
+def test_a_folder_of_images_is_one_command(bayesian, tmp_path, capsys):
+    images = save_images(tmp_path / "images", ("cat", "dog", "fox"))
+    folder = tmp_path / "trained"
+    options = ["--images", str(images), "--augment", "shift-and-flip", "--bayesian", bayesian]
+    assert main(["train", *PHOTOGRAPHS.split(), *options, "--output", str(folder)]) == 0
+    record = record_of(folder)
+    assert record["classes"] == ["cat", "dog", "fox"]
+    assert record["experiment"]["images"] == str(images)
+    assert record["training"]["augment"] == "shift-and-flip"
+    assert main(["evaluate", str(folder), "--num-samples", "3"]) == 0
+    results = json.loads((folder / "evaluation.json").read_text())
+    assert results["rows"] == 3  # a fifth of 15
+    assert results["results"] == record["results"]
+
+    (images / "cat").rename(images / "wolf")
+    assert main(["evaluate", str(folder)]) == 2
+    assert "has the classes ['dog', 'fox', 'wolf']: expected those" in capsys.readouterr().err
+    shutil.rmtree(images)
+    assert main(["evaluate", str(folder)]) == 2
+    assert f"{images}: expected a folder of images" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_split_keeps_its_parts_and_one_that_is_not_shares_no_image(tmp_path):
+    split, whole = tmp_path / "split", tmp_path / "whole"
+    save_images(split / "train", ("cat", "dog"), 6)
+    save_images(split / "test", ("dog",), 4)
+    with pytest.raises(ValueError, match="cat: expected at least one image"):
+        building.make_dataset(settings(model="lenet5", data="folder", images=str(split)), False)
+    save_images(split / "test", ("cat",), 4)
+    save_images(whole, ("cat", "dog"), 10)
+
+    def rows(images, train, **options):
+        chosen = settings(model="lenet5", data="folder", images=str(images), **options)
+        return building.make_dataset(chosen, train).tensors
+
+    assert rows(split, True)[1].bincount().tolist() == [6, 6]
+    assert rows(split, False)[1].bincount().tolist() == [4, 4]
+    parts = rows(whole, True), rows(whole, False)
+    assert [len(labels) for _, labels in parts] == [16, 4]
+    assert sum(labels.bincount(minlength=2) for _, labels in parts).tolist() == [10, 10]
+    assert len(rows(whole, True, num_train=7)[1]) == 7
+    with pytest.raises(ValueError, match="--num-test 5: expected at most 4, all there are"):
+        rows(whole, False, num_test=5)
+
+
+def test_augmented_images_are_those_of_the_package(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        train, "fit", lambda model, data, *rest, **options: given.append(data) or bt.History()
+    )
+    for name, augment in {"as they are": (), "shifted": ("--augment", "shift")}.items():
+        options = [*DIGITS, "--bayesian", "none", *augment, "--output", str(tmp_path / name)]
+        assert main(["train", *options]) == 0
+    plain, shifted = given
+    assert type(plain) is TensorDataset
+    assert isinstance(shifted, bt.AugmentedImages)
+    expected = bt.AugmentedImages(plain, max_shift=3)
+    for row in range(5):
+        with bt.seeded(row):
+            one = shifted[row][0]
+        with bt.seeded(row):
+            assert torch.equal(one, expected[row][0])
 
 
 def test_what_is_checked_before_pytorch_comes_agrees_with_what_runs():
     assert ESTIMATORS == bayesian.ESTIMATORS
     assert {*experiment.MODELS} == {"regression", *building.IMAGE_NETWORKS}
-    assert {*experiment.IMAGE_SHAPES} == {*building.IMAGE_SETS} == {*experiment.NUM_IMAGES}
+    assert {*experiment.PUBLISHED} == {*building.IMAGE_SETS} == {*experiment.NUM_IMAGES}
+    assert {*experiment.PUBLISHED} == {*experiment.NUM_CLASSES}
     assert {*argument_types.PRIORS} == {*building.PRIORS}
     assert {*argument_types.FIGURE_FORMATS} <= {*Figure().canvas.get_supported_filetypes()}
     for split, num_images in experiment.NUM_IMAGES["mnist"].items():
@@ -408,12 +494,20 @@ WRONG_TRAINING = [
     ("--device toaster", "'toaster': expected a device, cpu, cuda, cuda:NUMBER or mps"),
     ("--device cuda:-1", "'cuda:-1': expected a device"),
     ("--model mnist", "--model mnist --data polynomial: expected --data mnist or fashion-"),
+    ("--model mnist --data folder", "--data folder: expected --images PATH"),
+    ("--images tests", "--images --data polynomial: expected --data folder"),
+    ("--images nowhere", "'nowhere': expected a folder of images"),
+    ("--images README.md", "'README.md': expected a folder of images"),
+    ("--images tests/helpers/empty", "'tests/helpers/empty': expected a folder of images"),
+    ("--augment shift", "--augment --model regression: expected a network of images"),
+    ("--augment turn", "invalid choice: 'turn'"),
     ("--data mnist", "--model regression --data mnist: expected --data polynomial"),
     ("--model mnist --data mnist --exact", "--exact --model mnist: expected"),
     ("--exact --mixed-precision float16", "--exact --mixed-precision float16: expected one of"),
     ("--full", "--full --data polynomial: expected --data mnist"),
     ("--bayesian head", "--bayesian head --model regression: expected all or none"),
-    ("--model alexnet --data mnist", "--model alexnet --data mnist: expected --data cifar10"),
+    ("--model alexnet", "--model alexnet --data polynomial: expected --data mnist"),
+    ("--model alexnet --data cifar100 --num-train 50001", "50001: expected at most 50000"),
     ("--model mnist --data mnist --num-train 10001", "10001: expected at most 10000"),
     ("--model mnist --data mnist --num-test 2001", "2001: expected at most 2000"),
     ("--model mnist --data mnist --full --num-test 10001", "10001: expected at most 10000"),
@@ -580,7 +674,7 @@ def test_every_command_that_the_documents_show_can_be_read():
     texts += [(repository / page).read_text() for page in ("README.md", "book/running.md")]
     text = "\n".join(texts).replace("\\\n", "")
     shown = re.findall(r"^[ $].*-m bnn_tutorial (.*)$", text, flags=re.MULTILINE)
-    assert len(shown) == 12
+    assert len(shown) == 15
     for command in shown:
         make_parser().parse_args(shlex.split(command))
 
