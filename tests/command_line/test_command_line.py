@@ -667,7 +667,9 @@ def test_python_m_shows_the_commands():
         assert f"python -m bnn_tutorial {command} " in process.stdout
 
 
-def test_every_command_that_the_documents_show_can_be_read():
+def test_every_command_that_the_documents_show_can_be_read(tmp_path, monkeypatch):
+    (tmp_path / "photographs" / "cat").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     texts = [make_parser().format_help()]
     texts += [command.epilog.format(program=PROGRAM) for command in COMMANDS.values()]
     repository = Path(__file__).parents[2]
