@@ -26,8 +26,8 @@ import bnn_tutorial as bt
 
 RECORD = RESULTS / "pairs.json"
 BATCH_SIZE, HELD_OUT = 128, 5000
-PRIOR_STD, INIT_STD = 0.1, 0.02
-NUM_DRAWS = 20
+INIT_SHARE = 0.03  # of the prior's standard deviation
+NUM_DRAWS, VALIDATION_DRAWS = 20, 5
 LIKELIHOOD = bt.CategoricalLikelihood()
 NETWORKS: dict[str, Callable[[int, int], bt.ImageClassifier]] = {
     "LeNet-5": lambda channels, size: bt.lenet5(channels, image_size=size),
@@ -51,12 +51,12 @@ class Pair:
 
 PAIRS = (
     Pair("LeNet-5", "MNIST", 10, 3, 3e-3, (0.1, 1.0)),
-    Pair("LeNet-5", "CIFAR-10", 30, 3, 3e-3, (0.1, 1.0)),
-    Pair("AlexNet", "CIFAR-10", 15, 1, 1e-3),
-    Pair("3Conv3FC", "CIFAR-10", 15, 1, 1e-3),
+    Pair("LeNet-5", "CIFAR-10", 20, 3, 3e-3, (0.1, 1.0)),
+    Pair("AlexNet", "CIFAR-10", 12, 1, 1e-3),
+    Pair("3Conv3FC", "CIFAR-10", 12, 1, 1e-3),
     Pair("AlexNet", "MNIST", 4, 1, 1e-3),
     Pair("3Conv3FC", "MNIST", 4, 1, 1e-3),
-    Pair("ResNet-20", "CIFAR-10", 20, 1, 3e-3),
+    Pair("ResNet-20", "CIFAR-10", 15, 1, 3e-3),
 )
 # A member is a pair's number and a KL weight; None is the twin.
 MEMBERS = tuple((i, weight) for i, pair in enumerate(PAIRS) for weight in (None, *pair.kl_weights))
@@ -78,17 +78,29 @@ def load(name: str, train: bool, folder: Path | None, most: int | None) -> Tenso
 def member(pair: Pair, kl_weight: float | None, image_shape: torch.Size) -> nn.Module:
     """Return an untrained member of a pair.
 
-    Convolutions draw their weights once a step, which costs what a deterministic step costs; the
-    head, where it is cheap, draws pre-activations, which makes the gradient less noisy.
+    The prior of a layer's weights is the wider, the fewer inputs it has, N(0, 1 / inputs), so that
+    draws from it keep the scale of what they are given. Convolutions draw their weights once a
+    step, which costs what a deterministic step costs; the head, where it is cheap, draws
+    pre-activations, which makes the gradient less noisy.
     """
-    network = NETWORKS[pair.network](image_shape[0], image_shape[1])
+    network: nn.Module = NETWORKS[pair.network](image_shape[0], image_shape[1])
     if kl_weight is None:
         return network
-    prior = Normal(0.0, PRIOR_STD)
-    network = bt.to_bayesian(
-        network, skip=("head",), estimator="weight", prior=prior, init_std=INIT_STD
-    )
-    return bt.to_bayesian(network, skip=("trunk",), prior=prior, init_std=INIT_STD)
+    layers = {
+        name: layer
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    }
+    for name, layer in layers.items():
+        std = layer.weight[0].numel() ** -0.5
+        network = bt.to_bayesian(
+            network,
+            prior=Normal(0.0, std),
+            init_std=INIT_SHARE * std,
+            estimator="local" if name.startswith("head") else "weight",
+            skip=[other for other in layers if other != name],
+        )
+    return network
 
 
 def scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
@@ -129,6 +141,7 @@ def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: i
         kl_weight=kl_weight or 0.0,
         validation=held_out,
         validate_every=max(1, epochs // 5),
+        num_samples=VALIDATION_DRAWS,
         seed=seed,
     )
     seconds = time.perf_counter() - began
@@ -218,8 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
             "images": options.images,
             "batch_size": BATCH_SIZE,
             "held_out": HELD_OUT,
-            "prior_std": PRIOR_STD,
-            "init_std": INIT_STD,
+            "init_share": INIT_SHARE,
             "draws": NUM_DRAWS,
         },
     )

@@ -66,6 +66,14 @@ def ours(estimator: str) -> Callable[..., Contender]:
     return build
 
 
+def ours_in_a_plain_loop(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
+    """This package in the loop that a user writes: forward, :func:`bt.kl_divergence`, their sum."""
+    model = bt.to_bayesian(network, estimator="weight")
+    return Contender(
+        model, lambda x, y: criterion(model(x), y) + bt.kl_divergence(model) / num_data
+    )
+
+
 def torchbnn(network: nn.Module, criterion: Loss, num_data: int) -> Contender:
     """torchbnn: its layers and its BKLLoss."""
     import torchbnn  # pyright: ignore[reportMissingImports]

@@ -148,7 +148,12 @@ def drawn_by_loop(model: nn.Module, x: Tensor, num_samples: int) -> Work:
 def measure_regression_step(device: str, fused: bool, rounds: int | None) -> dict:
     """Time a step on the 1-1000-1 network with 500 points, in ratios to the twin's."""
     data = torch.randn(500, 1, device=device), torch.randn(500, 1, device=device)
-    libraries = {"twin": peers.twin, "ours, weight": peers.ours("weight"), **peers.WEIGHT}
+    libraries = {
+        "twin": peers.twin,
+        "ours, weight": peers.ours("weight"),
+        "ours, plain loop": peers.ours_in_a_plain_loop,
+        **peers.WEIGHT,
+    }
     task = (bt.regression_network(), nn.MSELoss(), data, 500, fused)
     works, errors = prepared({n: partial(training_step, b, *task) for n, b in libraries.items()})
     repeats = dict.fromkeys(works, 30)

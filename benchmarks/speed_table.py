@@ -21,7 +21,7 @@ class Row:
     measurement: str
     ours: str
     peers: tuple[str, ...]
-    target: float
+    target: float | None  # None is what the best peer reaches
     speedup: bool = False  # shown as "times faster", the ratio's inverse
 
 
@@ -32,6 +32,13 @@ ROWS = (
         "ours, weight",
         WEIGHT,
         1.25,
+    ),
+    Row(
+        "the same in a plain loop, `model(x)` and `kl_divergence`",
+        "regression_step",
+        "ours, plain loop",
+        WEIGHT,
+        None,
     ),
     Row(
         "training step, all-Bayesian MNIST CNN, batch 128, `weight`",
@@ -84,14 +91,17 @@ def compared(row: Row, results: dict) -> str:
     ran = [name for name in row.peers if name in contenders]
     best = min(ran, key=lambda name: contenders[name]["ratio"]["median"], default=None)
     peer = "none ran" if best is None else f"{best} {contenders[best]['ratio']['median']:.2f}"
-    if row.speedup:
+    most = contenders[best]["ratio"]["median"] if row.target is None and best else row.target
+    if row.target is None:
+        target = "at most the best peer's"
+    elif row.speedup:
         target = f"at least {1 / row.target:.0f} times faster"
     else:
         target = f"at most {row.target:g}"
     if row.ours not in contenders:
         return line([row.work, "did not run", peer, target, "no"])
     ours = contenders[row.ours]
-    reached = "yes" if ours["ratio"]["median"] <= row.target else "no"
+    reached = "yes" if most is not None and ours["ratio"]["median"] <= most else "no"
     return line([row.work, quoted(ours, speedup=row.speedup), peer, target, reached])
 
 

@@ -5,7 +5,6 @@ weights are one vector, so that a draw and the KL with their gradients take some
 for any number of layers. ``network.py`` has the plain form, which the tests hold this one to.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -48,10 +47,10 @@ class DrawAndKL(torch.autograd.Function):
         mean, rho = flatten(parameters).chunk(2)
         std = F.softplus(rho)
         offset = mean - prior_mean if prior_mean else mean
-        squares = std.dot(std) + offset.dot(offset)
         ctx.precision = prior_std**-2
-        constant = layout.size * (math.log(prior_std) - 0.5)
-        kl = torch.add(constant - std.log().sum(), squares, alpha=0.5 * ctx.precision)
+        # Each weight's own value is summed, since sums of squares would cancel near the prior.
+        values = std.square().sub_(prior_std**2).addcmul_(offset, offset)
+        kl = values.mul_(0.5 * ctx.precision).sub_((std / prior_std).log_()).sum()
         epsilon = torch.randn_like(mean[: drawn.size])
         ctx.save_for_backward(offset, rho, std, epsilon)
         ctx.layout = layout

@@ -168,6 +168,16 @@ class Prior(nn.Module):
         return type(self._template)
 
     @property
+    def normal(self) -> tuple[Tensor, Tensor] | None:
+        """The mean and standard deviation of a Normal, in single precision or better, else None."""
+        if self.family is not Normal:
+            return None
+        mean, std = self._buffers["Normal_loc"], self._buffers["Normal_scale"]
+        assert mean is not None
+        assert std is not None
+        return at_least_float32(mean), at_least_float32(std)
+
+    @property
     def distribution(self) -> Distribution:
         """The distribution, of the buffers as they are now, in single precision or better."""
         buffers = {

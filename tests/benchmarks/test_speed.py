@@ -183,6 +183,11 @@ def contender(lower, median, upper):
     return {"milliseconds": 10.0 * median, "ratio": ratio}
 
 
+def most(row):
+    """The largest ratio that reaches the row's target: given, or what the best peer has below."""
+    return 1.5 if row.target is None else row.target
+
+
 @pytest.fixture
 def results():
     """Results in which every row is just reached, and torchbnn is the best peer."""
@@ -190,7 +195,7 @@ def results():
     for row in speed_table.ROWS:
         for place, peer in enumerate(row.peers):
             found[row.measurement]["contenders"][peer] = contender(1.0, 1.5 + place, 9.0)
-        own = contender(row.target / 2, row.target, 2 * row.target)
+        own = contender(most(row) / 2, most(row), 2 * most(row))
         found[row.measurement]["contenders"][row.ours] = own
     return found | {"added_megabytes": 299.4}
 
@@ -215,7 +220,7 @@ def test_a_speedup_is_the_ratio_inverted(results):
 @pytest.mark.parametrize("row", speed_table.ROWS, ids=lambda row: f"{row.measurement}-{row.ours}")
 def test_a_row_is_reached_up_to_its_target_and_no_further(row, results):
     assert cells(speed_table.compared(row, results))[-1] == "yes"
-    results[row.measurement]["contenders"][row.ours]["ratio"]["median"] = 1.001 * row.target
+    results[row.measurement]["contenders"][row.ours]["ratio"]["median"] = 1.001 * most(row)
     assert cells(speed_table.compared(row, results))[-1] == "no"
 
 

@@ -168,3 +168,43 @@ def test_a_posterior_without_prior_mass_far_away_keeps_its_digits():
 def test_fewer_than_one_draw_is_an_error(num_samples):
     with pytest.raises(ValueError, match=f"num_samples={num_samples}: expected 1 or more"):
         make("Normal").kl_divergence(num_samples)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_near_the_prior_single_precision_keeps_what_double_has(drawn):
+    num_weights = 300_000
+    values = {}
+    for dtype in (torch.float32, torch.float64):
+        layer = bt.BayesianLinear(
+            num_weights, 1, bias=False, init_std=0.999, estimator="weight", dtype=dtype
+        )
+        nn.init.constant_(layer.weight_mean, 0.001)
+        if drawn:
+            with bt.NetworkPosterior(layer).draw() as kl:
+                values[dtype] = kl.item()
+        else:
+            values[dtype] = bt.kl_divergence(layer).item()
+    # Each weight's KL is some 1e-6 and comes from numbers near 1, rounded to 6e-8.
+    assert values[torch.float32] == pytest.approx(values[torch.float64], abs=1e-7 * num_weights)
+
+
+def test_normals_of_every_kind_add_up():
+    with bt.seeded(0):
+        layers = nn.ModuleList(
+            [
+                bt.BayesianLinear(3, 4, prior=Normal(0.5, 2.0)),
+                bt.BayesianLinear(4, 2, bias=False, dtype=torch.bfloat16),
+                bt.BayesianLinear(2, 2, prior=Laplace(0.0, 1.0)),
+                bt.BayesianLinear(3, 2, dtype=torch.float64),
+            ]
+        )
+        layers[0].set_prior(Normal(torch.randn(4, 3), 1 + torch.rand(4, 3)), Normal(0.0, 3.0))
+    single = sum(
+        closed_form(part).double()
+        for layer in layers
+        if isinstance(layer, bt.BayesianLayer)
+        for part in layer.gaussians()
+    )
+    torch.testing.assert_close(
+        bt.kl_divergence(layers).double(), single, rtol=1e-6, atol=0, check_dtype=False
+    )
