@@ -7,7 +7,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
 
-.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-mean-field requirements clean help browser
+.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-pairs benchmark-mean-field requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
@@ -78,6 +78,9 @@ benchmark-unfamiliar: .venv/installed ## Measure every alarm on foreign inputs, 
 benchmark-digits: .venv/installed ## Measure a Bayesian CNN and its twins over several starts, for the chapters' record
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/digits.py
 
+benchmark-pairs: .venv/installed ## Measure Bayesian networks and their twins, for the page's record (CIFAR10_FOLDER=PATH adds CIFAR-10)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pairs.py $(if $(CIFAR10_FOLDER),--folder $(CIFAR10_FOLDER))
+
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
 	{ head -1 requirements.txt && _build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
@@ -132,5 +135,6 @@ _build/benchmark/installed: .venv/installed
 	$(PYTHON) -m venv _build/benchmark
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 		> $$(_build/benchmark/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tutorial.pth
-	$(BIN)/pip --python _build/benchmark/bin/python install --constraint requirements.txt --group benchmark
+	_build/benchmark/bin/pip install --quiet --upgrade pip # which reads groups from version 25.1
+	_build/benchmark/bin/pip install --constraint requirements.txt --group benchmark
 	@touch $@

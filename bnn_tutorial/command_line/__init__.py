@@ -29,19 +29,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(arguments, "interrupted", 130)
     except (ValueError, OSError, ImportError) as error:
         return _fail(arguments, error, 2)
-    except _failures() as error:
-        return _fail(arguments, error, 1)
+    except (MemoryError, RuntimeError, TypeError, ArithmeticError) as error:
+        if isinstance(error, _failures()):
+            return _fail(arguments, error, 1)
+        if _lacks_memory(error):
+            reason = str(error).partition("\n")[0] or "MemoryError"
+            return _fail(arguments, f"{TOO_LARGE} ({reason})", 1)
+        raise
     return 0
+
+
+TOO_LARGE = (
+    "there is not enough memory: expected less of --hidden-features, --num-train, --num-test, "
+    "--batch-size, --num-draws or --num-samples"
+)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory ran out, or the size of a tensor the numbers; PyTorch has no class for it."""
+    signs = ("can't allocate", "not enough memory", "out of memory", "overflow")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def _failures() -> tuple[type[Exception], ...]:
     """Return the errors of a run that had begun: only then is PyTorch there to name them."""
-    import torch
-
-    from bnn_tutorial import NonFiniteLossError
+    from bnn_tutorial import NonFiniteLossError, ProcessLostError
     from bnn_tutorial.command_line.load_trained import NonFiniteScoreError
 
-    return NonFiniteLossError, NonFiniteScoreError, torch.cuda.OutOfMemoryError
+    return NonFiniteLossError, NonFiniteScoreError, ProcessLostError
 
 
 def _fail(arguments: argparse.Namespace, error: object, code: int) -> int:

@@ -63,6 +63,18 @@ def number(minimum: float = 0.0, *, above: bool = False) -> Callable[[str], floa
     return read
 
 
+def standard_deviation(text: str) -> float:
+    """Read a number above 0 that single precision can hold."""
+    value = number(above=True)(text)
+    try:
+        rounded = struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        rounded = 0.0
+    if not rounded > 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of single precision")
+    return value
+
+
 def numbers_of(text: str) -> list[float]:
     """Return the numbers in ``text``, such as 0 and 0.1 in ``"normal:0,0.1"``.
 

@@ -102,7 +102,9 @@ def _load_folder(folder: Path, train: bool, image_shape: tuple[int, int, int]) -
     )
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     if parts[True] == parts[False]:
-        num_test = round(TEST_SHARE * len(data))
+        num_test = max(1, round(TEST_SHARE * len(data)))
+        if num_test == len(data):
+            raise ValueError(f"--images {folder}: expected two images or more")
         order = order[num_test:] if train else order[:num_test]
     return TensorDataset(*data[order])
 
@@ -117,7 +119,10 @@ def make_classes(experiment: Experiment) -> list[str] | None:
     """Return the names of a folder's classes; None of other data."""
     if experiment.images is None:
         return None
-    return image_classes(split_folders(Path(experiment.images))[True])
+    classes = image_classes(split_folders(Path(experiment.images))[True])
+    if len(classes) < 2:
+        raise ValueError(f"--images {experiment.images}: expected two classes or more")
+    return classes
 
 
 class ModelAndLikelihood(nn.Module):

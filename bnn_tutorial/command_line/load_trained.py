@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 import bnn_tutorial
 from bnn_tutorial.command_line.building import build, make_classes, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.run_folder import MODEL, RECORD, read_experiment, read_json
+from bnn_tutorial.command_line.read_experiment import read_experiment
+from bnn_tutorial.command_line.run_folder import MODEL, RECORD, read_json
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.model_files import load_model
 
@@ -94,7 +95,8 @@ def require_finite(scores: dict[str, float]) -> dict[str, float]:
 
 def print_table(title: str, scores: dict[str, float]) -> None:
     """Print names and numbers below a title, one a line."""
-    print(title)
+    # A path may hold bytes that are no text here.
+    print(title.encode(errors="backslashreplace").decode())
     width = max(len(name) for name in scores)
     for name, value in scores.items():
         print(f"  {name:<{width}}  {value:.5g}")

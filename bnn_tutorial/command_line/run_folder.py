@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bnn_tutorial.atomic_write import atomic_write
-from bnn_tutorial.command_line import argument_types
 from bnn_tutorial.command_line.experiment import Experiment
 
 RECORD = "record.json"
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.pt"
-# What reading a record raises where it isn't one.
-DAMAGE = (argparse.ArgumentTypeError, AttributeError, KeyError, TypeError, ValueError)
 # The settings of a training, beside those of the experiment.
 TRAINING = (
     "augment",
@@ -66,26 +63,6 @@ def read_json(path: Path) -> dict:
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is damaged: {error}") from error
     return content
-
-
-def read_experiment(folder: Path) -> Experiment:
-    """Return the settings of the training that has finished in ``folder``.
-
-    Raises:
-        FileNotFoundError: there is no record, or training did not finish.
-        ValueError: the record is damaged.
-    """
-    record = read_json(folder / RECORD)
-    try:
-        experiment = Experiment.of(argparse.Namespace(**record["experiment"]))
-        argument_types.prior(experiment.prior)
-    except DAMAGE as error:
-        raise ValueError(f"{str(folder / RECORD)!r} is damaged: {error}") from error
-    if not (folder / MODEL).is_file():
-        raise FileNotFoundError(
-            f"{str(folder / MODEL)!r} is missing: expected a training that has finished"
-        )
-    return experiment
 
 
 def check_folder(folder: Path, record: dict, resume: bool) -> None:

@@ -8,7 +8,7 @@ import argparse
 from bnn_tutorial.command_line import argument_types
 from bnn_tutorial.command_line.common_arguments import add_common
 from bnn_tutorial.command_line.experiment import IMAGE_SHAPES, PUBLISHED
-from bnn_tutorial.command_line.run_folder import read_experiment
+from bnn_tutorial.command_line.read_experiment import read_experiment
 
 EVALUATE_EPILOG = """\
 example:

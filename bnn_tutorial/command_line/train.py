@@ -52,14 +52,19 @@ def run(arguments: argparse.Namespace) -> None:
         device = open_device(arguments.device) if arguments.device else own_device
         record["machine"] = {**describe_machine(device), "processes": processes.count}
         data = load_in_turn(experiment, processes)
+        # Before the training, so that what is wrong with them is not found out after it.
+        test = make_dataset(experiment, train=False) if processes.rank == 0 else None
         modules = build(experiment).to(device)
         record["classes"] = make_classes(experiment)
         if arguments.augment is not None:
             shift, flip = data.tensors[0].shape[-1] // 8, arguments.augment == SHIFT_AND_FLIP
             data = AugmentedImages(data, max_shift=shift, flip=flip)
         if processes.rank == 0:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(record, folder / RECORD)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_json(record, folder / RECORD)
+            except OSError as error:
+                raise OSError(f"--output {folder}: {error}") from error
         processes.share(None)  # waits until the folder exists
         history = fit(
             modules.model,
@@ -80,11 +85,11 @@ def run(arguments: argparse.Namespace) -> None:
             checkpoint_every=arguments.checkpoint_every or 1,
             resume=arguments.resume,
         )
-        if processes.rank == 0:
+        if test is not None:
             save_model(modules, folder / MODEL)
             scores = evaluate(
                 modules.model,
-                make_dataset(experiment, train=False),
+                test,
                 modules.likelihood,
                 num_samples=arguments.num_samples,
                 seed=experiment.seed,

@@ -102,7 +102,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--init-std",
-        type=argument_types.number(above=True),
+        type=argument_types.standard_deviation,
         default=0.05,
         metavar="STD",
         help="the standard deviation that every weight starts with (default: %(default)s)",

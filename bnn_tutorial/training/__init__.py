@@ -4,7 +4,7 @@ from bnn_tutorial.training.elbo import elbo_loss
 from bnn_tutorial.training.fit import evaluate, fit
 from bnn_tutorial.training.history import History
 from bnn_tutorial.training.kl_schedules import BlundellWeights, KLWarmup
-from bnn_tutorial.training.processes import process_group
+from bnn_tutorial.training.processes import ProcessLostError, process_group
 from bnn_tutorial.training.side_by_side import at_rest, train_side_by_side
 from bnn_tutorial.training.steps import NonFiniteLossError
 
@@ -13,6 +13,7 @@ __all__ = [
     "History",
     "KLWarmup",
     "NonFiniteLossError",
+    "ProcessLostError",
     "at_rest",
     "elbo_loss",
     "evaluate",

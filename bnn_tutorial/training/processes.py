@@ -19,6 +19,10 @@ def _started_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+class ProcessLostError(RuntimeError):
+    """Another process of a training ended, or can't be reached."""
+
+
 @contextlib.contextmanager
 def process_group() -> Iterator[torch.device]:
     """Join the processes that ``torchrun`` started and give this one its device.
@@ -29,6 +33,8 @@ def process_group() -> Iterator[torch.device]:
 
     Raises:
         RuntimeError: torchrun started more processes on this machine than it has GPUs.
+        ProcessLostError: inside the block, another process ended or can't be reached. Started
+            again, a training with a checkpoint resumes.
 
     Example:
         >>> import bnn_tutorial as bt
@@ -53,6 +59,15 @@ def process_group() -> Iterator[torch.device]:
     dist.init_process_group("gloo" if device.type == "cpu" else "nccl")
     try:
         yield device
+    except RuntimeError as error:
+        # Where several processes meet, gloo raises no class of its own.
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise ProcessLostError(
+                f"another of the {dist.get_world_size()} processes ended, or can't be reached: "
+                "expected all of them until the end. Started again with resume, the training goes "
+                f"on from its checkpoint, if it had one ({str(error).splitlines()[0]})"
+            ) from error
+        raise
     finally:
         dist.destroy_process_group()
 

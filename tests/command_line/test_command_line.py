@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -356,18 +357,50 @@ def test_a_killed_run_that_is_resumed_ends_the_same(curve, tmp_path, capsys):
     assert record_of(folder)["results"] == record_of(curve)["results"]
 
 
-def test_two_processes_of_torchrun_train_one_model(tmp_path):
-    folder = tmp_path / "two"
+DYING = """
+import os, signal, sys
+from bnn_tutorial import command_line
+from bnn_tutorial.training import steps
+epoch = steps.Optimization.epoch
+def epoch_or_death(self, number, *rest):
+    if number == 3 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return epoch(self, number, *rest)
+steps.Optimization.epoch = epoch_or_death
+sys.exit(command_line.main(sys.argv[1:]))
+"""
+
+
+def test_two_processes_of_torchrun_train_one_model_and_resume_when_one_dies(tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    arguments = ["-m", "bnn_tutorial", "train", *CURVE, "--output", str(folder)]
-    process = subprocess.run([*launch, *arguments], capture_output=True, text=True)
+    whole, died = tmp_path / "whole", tmp_path / "died"
+    program = tmp_path / "dying.py"
+    program.write_text(DYING)
+
+    def run(folder, *start):
+        arguments = ["train", *CURVE, "--output", str(folder), "--checkpoint-every", "1"]
+        resume = ["--resume"] if (folder / "checkpoint.pt").exists() else []
+        return subprocess.run(
+            [*launch, *start, *arguments, *resume], capture_output=True, text=True
+        )
+
+    process = run(whole, "-m", "bnn_tutorial")
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("test data, 5 draws") == 1
-    assert record_of(folder)["machine"]["processes"] == 2
-    assert len(history_of(folder)) == 4
-    assert main(["evaluate", str(folder), "--num-samples", "5"]) == 0
-    results = json.loads((folder / "evaluation.json").read_text())["results"]
-    assert results == record_of(folder)["results"]
+    assert record_of(whole)["machine"]["processes"] == 2
+    assert len(history_of(whole)) == 4
+    assert main(["evaluate", str(whole), "--num-samples", "5"]) == 0
+    results = json.loads((whole / "evaluation.json").read_text())["results"]
+    assert results == record_of(whole)["results"]
+
+    process = run(died, str(program))
+    assert process.returncode != 0
+    assert "train: error: another of the 2 processes ended" in process.stderr
+    assert not (died / "model.safetensors").exists()
+    process = run(died, "-m", "bnn_tutorial")
+    assert process.returncode == 0, process.stderr
+    assert history_of(died) == history_of(whole)
+    assert record_of(died)["results"] == results
 
 
 def test_tensorboard_writes_beside_the_record(tmp_path):
@@ -488,6 +521,8 @@ WRONG_TRAINING = [
     ("--kl-schedule linear", "'linear': expected constant or warm-up:EPOCHS or blundell"),
     ("--kl-schedule warm-up:0", "'warm-up:0': expected constant or warm-up:EPOCHS"),
     ("--prior cauchy:0,1", "'cauchy:0,1': expected normal:MEAN,STD or laplace:MEAN,SCALE or"),
+    ("--init-std 1e-60", "'1e-60': expected a number of single precision"),
+    ("--init-std 1e60", "'1e60': expected a number of single precision"),
     ("--prior normal:0", "'normal:0': expected normal:MEAN,STD"),
     ("--prior normal:0,-1", "'normal:0,-1': expected normal:MEAN,STD"),
     ("--prior mixture:2,1,1", "'mixture:2,1,1': expected normal:MEAN,STD"),
@@ -583,6 +618,77 @@ def test_a_score_that_is_not_finite_ends_with_1(curve, capsys):
     assert "error: nll=nan: the model's output is not finite" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        f"--hidden-features {10**13}",
+        f"--hidden-features {10**18}",
+        f"--num-train {10**15}",
+        f"--num-test {10**18}",
+        f"--num-samples {10**16}",
+    ],
+)
+def test_what_no_memory_holds_ends_with_1_and_says_what_takes_it(options, tmp_path, capsys):
+    assert main(["train", *CURVE, "--output", str(tmp_path / "new"), *options.split()]) == 1
+    message = capsys.readouterr().err
+    assert "train: error: there is not enough memory: expected less of" in message
+    assert options.split()[0] in message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("write_json", "--output "), ("save_model", "model.safetensors")]
+)
+def test_a_full_disk_ends_with_2_and_names_the_place(name, words, tmp_path, monkeypatch, capsys):
+    def fail(content, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(train, name, fail)
+    assert main(["train", *CURVE, "--output", str(tmp_path / "new")]) == 2
+    message = capsys.readouterr().err
+    assert "No space left on device" in message
+    assert words in message
+    assert str(tmp_path / "new") in message
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(tmp_path, monkeypatch):
+    def break_down(*arguments, **options):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(train, "fit", break_down)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        main(["train", *CURVE, "--output", str(tmp_path / "new")])
+
+
+def test_a_name_that_is_no_text_is_printed_all_the_same(tmp_path, capsysbinary):
+    folder = f"{tmp_path}/caf\udce9"
+    assert main(["train", *CURVE, "--output", folder]) == 0
+    assert b"caf\\udce9: test data, 5 draws" in capsysbinary.readouterr().out
+
+
+def test_test_images_that_are_missing_are_found_out_before_the_training(
+    tmp_path, monkeypatch, capsys
+):
+    save_images(tmp_path / "images" / "train", ("cat", "dog"))
+    save_images(tmp_path / "images" / "test", ("cat",))
+    monkeypatch.setattr(train, "fit", lambda *arguments, **options: pytest.fail("trained"))
+    options = [*PHOTOGRAPHS.split(), "--images", str(tmp_path / "images")]
+    assert main(["train", *options, "--output", str(tmp_path / "new")]) == 2
+    assert "dog: expected at least one image that can be read" in capsys.readouterr().err
+
+
+def test_one_class_or_one_image_is_refused(tmp_path, capsys):
+    save_images(tmp_path / "lone", ("cat",))
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    (tmp_path / "empty" / "dog").mkdir()
+    for name, words in {
+        "lone": f"--images {tmp_path / 'lone'}: expected two classes or more",
+        "empty": "cat: expected at least one image that can be read",
+    }.items():
+        options = [*PHOTOGRAPHS.split(), "--images", str(tmp_path / name)]
+        assert main(["train", *options, "--output", str(tmp_path / "new")]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_an_interruption_ends_with_130(tmp_path, monkeypatch, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
@@ -607,7 +713,16 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
         ("record.json", b"{", "is damaged"),
         ("record.json", b"[]", "is damaged"),
         ("record.json", b"{}", "is damaged"),
-        ("record.json", "cauchy:0,1", "'cauchy:0,1': expected normal:MEAN,STD"),
+        ("record.json", {"prior": "cauchy:0,1"}, "'cauchy:0,1': expected normal:MEAN,STD"),
+        ("record.json", {"model": "resnet50"}, "is damaged: argument --model: invalid choice"),
+        ("record.json", {"model": "lenet5"}, "--model lenet5 --data polynomial: expected"),
+        ("record.json", {"estimator": 3}, "is damaged: argument --estimator"),
+        ("record.json", {"hidden_features": -1}, "is damaged: argument --hidden-features"),
+        ("record.json", {"hidden_features": [8]}, "is damaged: argument --hidden-features"),
+        ("record.json", {"seed": 0.5}, "is damaged: argument --seed"),
+        ("record.json", {"full": "yes"}, "is damaged: "),
+        ("record.json", {"images": 5}, "is damaged: images: 5"),
+        ("record.json", {"images": "here"}, "is damaged: --images"),
         ("model.safetensors", None, "expected a training that has finished"),
         ("model.safetensors", b"\x08", "the file is damaged"),
     ],
@@ -615,9 +730,9 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
 def test_missing_and_damaged_files_are_named(command, file, content, words, curve, capsys):
     if content is None:
         (curve / file).unlink()
-    elif isinstance(content, str):  # another prior, by which the record is damaged
+    elif isinstance(content, dict):
         record = record_of(curve)
-        record["experiment"]["prior"] = content
+        record["experiment"] |= content
         (curve / file).write_text(json.dumps(record))
     else:
         (curve / file).write_bytes(content)
