@@ -98,7 +98,7 @@ def member(pair: Pair, kl_weight: float | None, image_shape: torch.Size) -> nn.M
             prior=Normal(0.0, std),
             init_std=INIT_SHARE * std,
             estimator="local" if name.startswith("head") else "weight",
-            skip=[other for other in layers if other != name],
+            skip=tuple(other for other in layers if other != name),
         )
     return network
 

@@ -63,14 +63,18 @@ def number(minimum: float = 0.0, *, above: bool = False) -> Callable[[str], floa
     return read
 
 
+def _single(value: float) -> float:
+    """Return ``value`` in single precision, infinite where that does not reach."""
+    try:
+        return struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
 def standard_deviation(text: str) -> float:
     """Read a number above 0 that single precision can hold."""
     value = number(above=True)(text)
-    try:
-        rounded = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        rounded = 0.0
-    if not rounded > 0:
+    if not 0 < _single(value) < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number of single precision")
     return value
 
@@ -89,9 +93,9 @@ def prior(text: str) -> str:
     try:
         _, is_within_range = PRIORS[text.partition(":")[0]]
         # Rounded to single precision, in which priors are kept: it has smaller and larger ends.
-        rounded = [struct.unpack("f", struct.pack("f", value))[0] for value in numbers_of(text)]
+        rounded = [_single(value) for value in numbers_of(text)]
         valid = is_within_range(*rounded) and all(map(math.isfinite, rounded))
-    except (KeyError, OverflowError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         valid = False
     if not valid:
         raise argparse.ArgumentTypeError(f"{text!r}: expected {PRIOR_FORMS}, within their ranges")
