@@ -21,7 +21,8 @@ from sphinx.writers.html5 import HTML5Translator
 KATEX = Path(__file__).with_name("katex") / "katex.min.js"
 # Joined, since QuickJS hands out a string in pieces and its Python package
 # takes whole ones only.
-SET = "(tex, displayMode) => [katex.renderToString(tex, {displayMode})].join('')"
+SET = """(tex, displayMode) =>
+  [katex.renderToString(tex, {displayMode})].join("")"""
 # What a notebook's own HTML asks to be set.
 IN_HTML = re.compile(r"\\\[(.*?)\\\]|\\\((.*?)\\\)", re.DOTALL)
 logger = logging.getLogger(__name__)
@@ -92,9 +93,7 @@ def set_in_html(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_html_math_renderer(
-        "katex", (in_line, None), (on_its_own, None)
-    )
+    app.add_html_math_renderer("katex", (in_line, None), (on_its_own, None))
     app.connect("doctree-resolved", set_in_html)
     app.add_css_file("katex/katex.min.css")
     app.add_js_file("katex/copy-tex.min.js", loading_method="defer")

@@ -1,6 +1,7 @@
 """The book's own Sphinx extensions, alone and in a small book built with the real configuration."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from docutils import nodes
+from fontTools.ttLib import TTFont
 from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
 
@@ -348,3 +350,79 @@ def test_a_name_is_found_as_a_word_with_its_own_capitals(extension):
     links = [BeautifulSoup(raw.astext(), "html.parser").a for raw in document.findall(nodes.raw)]
     assert [link.text for link in links] == ["Mean\nfields", "MAPs", "Draws"]
     assert document.astext().endswith("; a map, a post-MAP and redraws.")
+
+
+def test_formulas_are_spoken_and_seen(extension):
+    found = BeautifulSoup(extension("formulas").formula(r"\frac{a}{b}", False), "html.parser")
+    assert found.select_one("math mfrac").text == "ab"
+    assert found.select_one("annotation").text == r"\frac{a}{b}"
+    assert found.select_one(".katex-html")["aria-hidden"] == "true"
+    assert not found.select(".katex-display")
+    assert "katex-display" in extension("formulas").formula("a", True)
+
+
+def test_a_long_formula_is_whole(extension):
+    tex = " + ".join(rf"\mathbb{{E}}_{{{i}}}\left[\frac{{a}}{{b}}\right]" for i in range(300))
+    found = BeautifulSoup(extension("formulas").formula(tex, True), "html.parser")
+    assert found.select_one("annotation").text == tex
+    assert len(found.select("mfrac")) == 300
+
+
+def test_formulas_of_a_page_are_set_and_numbered(build, tmp_path):
+    text = "Inline $a^2$ and {eq}`one`.\n\n$$\nb\\\\\nc\n$$ (one)\n\n"
+    text += r"\begin{align*}d&=e\end{align*}"
+    code = """from IPython.display import HTML
+HTML(r'<p class="mathjax_process">\\(f&lt;g\\)</p>')"""
+    process = build(code, text)
+    assert process.returncode == 0, process.stderr
+    page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
+    article = page.select_one("article")
+    shown = [annotation.text for annotation in article.select("annotation")]
+    assert "a^2" in shown
+    assert r"\begin{split}b\\" in "".join(shown)
+    assert "f<g" in shown
+    assert article.select_one("#equation-one .eqno").text.startswith("(1)")
+    assert article.select_one("a[href='#equation-one']").text == "(1)"
+    assert not page.select("script[src*=mathjax i]")
+    assert page.select_one("link[href*='katex.min.css']")
+
+
+def test_a_formula_that_cannot_be_set_fails_the_build(build):
+    process = build(text=r"A command that is none: $\nosuchcommand$")
+    assert process.returncode != 0
+    assert r"Undefined control sequence: \nosuchcommand" in process.stderr
+
+
+def test_katex_is_the_package_that_is_locked(root, node_modules, tmp_path):
+    copy_katex = import_module("copy_katex")
+    program, style = tmp_path / "program" / "katex.min.js", tmp_path / "style" / "katex.min.css"
+    copy_katex.copy(node_modules / "katex", program, style)
+    for made, kept in ((program, copy_katex.PROGRAM), (style, copy_katex.STYLE)):
+        files = [path for path in sorted(made.parent.rglob("*")) if path.is_file()]
+        assert files
+        for path in files:
+            assert path.read_bytes() == (kept.parent / path.relative_to(made.parent)).read_bytes()
+        kept_files = [path for path in kept.parent.rglob("*") if path.is_file()]
+        assert len(kept_files) == len(files)
+    assert "woff2" in copy_katex.STYLE.read_text()
+    assert ".ttf" not in copy_katex.STYLE.read_text()
+
+
+def test_a_page_loads_the_icons_that_it_shows_and_no_others(build, tmp_path):
+    assert build().returncode == 0
+    site = tmp_path / "_build" / "html"
+    assert not list(site.rglob("*fontawesome*"))
+    pages = [BeautifulSoup(path.read_text(), "html.parser") for path in site.rglob("*.html")]
+    shown = {n for page in pages for tag in page.select("[class*=fa-]") for n in tag["class"]}
+    shown = {name for name in shown if name.startswith("fa-")} - {"fa-solid"}
+    assert len(shown) > 5
+    style = (site / "_static" / "icons.css").read_text()
+    points = re.findall(r'\.(fa-[\w-]+):before\{content:"\\(\w+)"\}', style)
+    assert shown <= {name for name, _ in points} | {"fa-lg"}
+    glyphs = TTFont(site / "_static" / "icons.woff").getBestCmap()
+    assert {int(point, 16) for _, point in points} <= {*glyphs}
+    assert len(glyphs) < 60
+    for page in pages:
+        if page.select("[class*=fa-]"):
+            assert len(page.select("link[href$='icons.css']")) == 1
+            assert "fontawesome" not in str(page).lower()

@@ -65,7 +65,6 @@ def opened(browser, server, page_path):
         page.goto(f"{server}/{page_path}?q=posterior")  # a search page then searches
         page.wait_for_selector("html[data-theme]")  # the first page leads on to another
         page.wait_for_load_state()
-        page.evaluate("() => window.MathJax?.startup?.promise")
         page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
         page.add_style_tag(content=STILL)
         yield page, problems

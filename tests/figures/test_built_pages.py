@@ -23,7 +23,6 @@ def read(browser: Browser, server: str) -> Iterator[Callable[..., Locator]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.clock.install()
         page.goto(f"{server}/book/{name}.html")
-        page.evaluate("() => window.MathJax?.startup?.promise")  # formulas move what is below them
         figure = page.locator(".bnn-figure:not(.question)").nth(number)
         if settings.get("java_script_enabled", True):
             figure.and_(page.locator("[data-ready]")).wait_for()

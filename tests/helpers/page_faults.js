@@ -14,7 +14,7 @@
     node.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
   const visible = (node) =>
     node.checkVisibility({ opacityProperty: true, visibilityProperty: true }) &&
-    !node.closest("mjx-assistive-mml, .visually-hidden, .onlyprint");
+    !node.closest(".katex-mathml, .visually-hidden, .onlyprint");
 
   // Folded parts count as well.
   document.querySelectorAll("details").forEach((node) => (node.open = true));
@@ -83,7 +83,7 @@
       found["too little contrast"].push(`${ratio.toFixed(2)}: ${colour} on ${behind}: ${name(node)}`);
   }
 
-  for (const node of document.querySelectorAll(".math:not(:has(mjx-container)), mjx-merror"))
+  for (const node of document.querySelectorAll(".math:not(:has(.katex math)), .katex-error"))
     found["raw or broken mathematics"].push(name(node));
   for (const image of article.querySelectorAll("img")) {
     const words = image.alt.trim().split(/\s+/);
