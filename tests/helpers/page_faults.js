@@ -24,6 +24,7 @@
   if (document.documentElement.scrollWidth > width)
     found["wider than the page"].push(`document: ${document.documentElement.scrollWidth} > ${width}`);
   const inScrollingBox = (node) => {
+    if (node.closest(".katex .hide-tail svg")) return true; // a root's line, cut off where it ends
     for (let box = node.parentElement; box && box !== article; box = box.parentElement)
       if (/auto|scroll/.test(getComputedStyle(box).overflowX)) return true;
     return false;
