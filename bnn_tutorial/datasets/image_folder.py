@@ -31,6 +31,15 @@ def image_classes(folder: str | os.PathLike) -> list[str]:
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it has no subfolders.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import bnn_tutorial as bt
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("dog", "cat"):
+        ...     (folder / name).mkdir()
+        >>> bt.image_classes(folder)
+        ['cat', 'dog']
     """
     path = Path(folder)
     if not path.is_dir():

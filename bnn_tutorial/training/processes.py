@@ -20,7 +20,16 @@ def _started_by_torchrun() -> bool:
 
 
 class ProcessLostError(RuntimeError):
-    """Another process of a training ended, or can't be reached."""
+    """Another process of a training ended, or can't be reached.
+
+    Example:
+        >>> import bnn_tutorial as bt
+        >>> try:
+        ...     with bt.process_group() as device:
+        ...         pass  # a training
+        ... except bt.ProcessLostError as error:
+        ...     print(f"{error}: start all of them again")
+    """
 
 
 @contextlib.contextmanager
