@@ -9,13 +9,12 @@ of epochs, but for the one that is trained twice as long. A run that is recorded
 import argparse
 import itertools
 import math
-import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from records import RESULTS, complete_record, first_line, standard_error
+from records import RESULTS, complete_record, first_line, with_gains
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -161,16 +160,13 @@ def summaries(runs: Iterable[dict]) -> list[dict]:
         seeds = sorted(seed for other, seed in found if other == name)
         for predictor in found[name, seeds[0]]["scores"]:
             row = {"network": name, "predictor": predictor, "seeds": len(seeds)}
-            for score in ("accuracy", "nll", "ece", "confidence"):
-                values = [found[name, seed]["scores"][predictor][score] for seed in seeds]
-                gains = [
-                    found["MAP", seed]["scores"]["one pass"][score] - value
-                    for seed, value in zip(seeds, values, strict=True)
-                    if ("MAP", seed) in found
-                ]
-                row |= {score: statistics.fmean(values), f"{score}_error": standard_error(values)}
-                row[f"{score}_gain"] = statistics.fmean(gains) if gains else None
-                row[f"{score}_gain_error"] = standard_error(gains)
+            row |= with_gains(
+                [found[name, seed]["scores"][predictor] for seed in seeds],
+                [
+                    found["MAP", seed]["scores"]["one pass"] if ("MAP", seed) in found else None
+                    for seed in seeds
+                ],
+            )
             rows.append(row)
     return rows
 

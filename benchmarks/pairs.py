@@ -10,14 +10,13 @@ is recorded is not repeated, so that a series continues where it was stopped. MN
 import argparse
 import functools
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from records import RESULTS, complete_record, first_line, standard_error
+from records import RESULTS, complete_record, first_line, with_gains
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -183,18 +182,11 @@ def summaries(runs: Iterable[dict]) -> list[dict]:
         for predictor in found[*name, kl_weight, seeds[0]]["scores"] if seeds else ():
             row = {"network": pair.network, "data": pair.data, "kl_weight": kl_weight}
             row |= {"predictor": predictor, "seeds": len(seeds)}
-            for score in ("accuracy", "nll", "ece", "confidence"):
-                values = [
-                    found[*name, kl_weight, seed]["scores"][predictor][score] for seed in seeds
-                ]
-                gains = [
-                    found[*name, None, seed]["scores"]["one pass"][score] - value
-                    for seed, value in zip(seeds, values, strict=True)
-                    if (*name, None, seed) in found
-                ]
-                row |= {score: statistics.fmean(values), f"{score}_error": standard_error(values)}
-                row[f"{score}_gain"] = statistics.fmean(gains) if gains else None
-                row[f"{score}_gain_error"] = standard_error(gains)
+            twins = [found.get((*name, None, seed)) for seed in seeds]
+            row |= with_gains(
+                [found[*name, kl_weight, seed]["scores"][predictor] for seed in seeds],
+                [twin["scores"]["one pass"] if twin else None for twin in twins],
+            )
             rows.append(row)
     return rows
 

@@ -110,6 +110,30 @@ def standard_error(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
+def with_gains(
+    scores: Sequence[dict[str, float]], references: Sequence[dict[str, float] | None]
+) -> dict[str, float | None]:
+    """Return each score's mean with its standard error, and its mean gain over a reference.
+
+    Args:
+        scores: of one predictor, by name, from every start.
+        references: of another from the same starts, None where it is missing. The gain is how much
+            lower a score is than there.
+    """
+    row: dict[str, float | None] = {}
+    for name in scores[0]:
+        values = [found[name] for found in scores]
+        gains = [
+            other[name] - value
+            for value, other in zip(values, references, strict=True)
+            if other is not None
+        ]
+        row |= {name: statistics.fmean(values), f"{name}_error": standard_error(values)}
+        row[f"{name}_gain"] = statistics.fmean(gains) if gains else None
+        row[f"{name}_gain_error"] = standard_error(gains)
+    return row
+
+
 def line(cells: list[str]) -> str:
     """Return one line of a Markdown table."""
     return f"| {' | '.join(cells)} |"

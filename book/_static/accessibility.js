@@ -23,3 +23,14 @@ const observer = new ResizeObserver((entries) => {
     else target.removeAttribute("tabindex");
 });
 for (const box of boxes) observer.observe(box);
+
+// Where a search lists what it found, a formula is read once, and without its source.
+/* global Search */
+if (typeof Search !== "undefined") {
+  const toText = Search.htmlToText;
+  Search.htmlToText = (page, anchor) => {
+    const parsed = new DOMParser().parseFromString(page, "text/html");
+    for (const node of parsed.querySelectorAll(".katex-html, annotation")) node.remove();
+    return toText(parsed.documentElement.outerHTML, anchor);
+  };
+}

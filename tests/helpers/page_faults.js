@@ -69,8 +69,7 @@
     const text = texts.currentNode.data.trim();
     const node = texts.currentNode.parentElement;
     if (!text || node.closest("script, style, noscript, template") || !visible(node)) continue;
-    // Sphinx quotes the sources where it lists what a search found.
-    if (!node.closest("code, pre, #search-results") && /\$\$|\\\(|\\\[|\\begin\{/.test(text))
+    if (!node.closest("code, pre") && /\$\$|\\\(|\\\[|\\begin\{/.test(text))
       found["raw or broken mathematics"].push(text.slice(0, 80));
     if (node.closest(":disabled")) continue; // WCAG asks for no contrast there
     const style = getComputedStyle(node);
