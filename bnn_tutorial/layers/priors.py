@@ -172,9 +172,10 @@ class Prior(nn.Module):
         """The mean and standard deviation of a Normal, in single precision or better, else None."""
         if self.family is not Normal:
             return None
-        mean, std = self._buffers["Normal_loc"], self._buffers["Normal_scale"]
-        assert mean is not None
-        assert std is not None
+        mean = self.get_buffer("Normal_loc")
+        std = self._buffers.get("Normal_scale")
+        if std is None:  # one tensor that is both is kept once
+            std = mean
         return at_least_float32(mean), at_least_float32(std)
 
     @property

@@ -57,9 +57,7 @@ def kl_to_normals(parts: Sequence[Gaussian], priors: Sequence[tuple[Tensor, Tens
         priors: for each part, m and s, one number or one for each weight.
     """
     prior_mean, prior_std = (
-        torch.cat(
-            [tensor.expand_as(p.mean).reshape(-1) for tensor, p in zip(side, parts, strict=True)]
-        )
+        torch.cat([_spread(tensor, part.mean) for tensor, part in zip(side, parts, strict=True)])
         for side in zip(*priors, strict=True)
     )
     std = F.softplus(flatten([part.rho for part in parts])) / prior_std
@@ -67,6 +65,11 @@ def kl_to_normals(parts: Sequence[Gaussian], priors: Sequence[tuple[Tensor, Tens
     # Each weight's own value is summed, since sums of squares would cancel near the prior.
     squares = torch.addcmul(torch.addcmul(-std.new_ones(()), std, std), offset, offset)
     return torch.sub(squares, std.log(), alpha=2).sum() / 2
+
+
+def _spread(value: Tensor, like: Tensor) -> Tensor:
+    """Return one number, of any shape, or one for each weight as a vector over all weights."""
+    return (value.reshape(()) if value.numel() == 1 else value).expand_as(like).reshape(-1)
 
 
 def cross_entropy_estimate(part: Gaussian, draws: Sequence[Tensor]) -> Tensor:

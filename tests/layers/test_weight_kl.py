@@ -208,3 +208,22 @@ def test_normals_of_every_kind_add_up():
     torch.testing.assert_close(
         bt.kl_divergence(layers).double(), single, rtol=1e-6, atol=0, check_dtype=False
     )
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        Normal(torch.full((1, 1), 0.5), torch.full((1, 1), 2.0)),
+        Normal(torch.full((1,), 0.5), torch.full((1,), 2.0)),
+        Normal(*[torch.tensor(0.5)] * 2),
+        Normal(0.5, 2.0).expand(torch.Size((1, 1, 1))),
+        Normal(torch.tensor(0.5, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64)),
+    ],
+    ids=["matrix", "vector", "one tensor twice", "expanded", "double"],
+)
+def test_one_normal_of_any_form_is_the_prior_of_weights_and_biases(prior):
+    layer = bt.BayesianConv2d(2, 3, 2, prior=prior)
+    posteriors = [Normal(part.mean, F.softplus(part.rho)) for part in layer.gaussians()]
+    plain = Normal(prior.mean.flatten().float(), prior.stddev.flatten().float())
+    expected = sum(torch.distributions.kl_divergence(q, plain).sum() for q in posteriors)
+    torch.testing.assert_close(layer.kl_divergence(), expected)
