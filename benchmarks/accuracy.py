@@ -19,7 +19,6 @@ from typing import Any
 
 import accuracy_table
 import torch
-import torch.nn.functional as F
 from records import first_line, machine, write_record
 from torch import nn
 from torch.distributions import Normal
@@ -113,13 +112,6 @@ def made_bayesian(network: nn.Module, settings: Settings) -> nn.Module:
     return bt.to_bayesian(network, skip=("trunk",), estimator="local", **options)
 
 
-def framed(data: TensorDataset, network: bt.ImageClassifier) -> TensorDataset:
-    """Return the data with a border of zeros, as wide as the network's images ask for."""
-    images, labels = data.tensors
-    border = (network.image_shape[-1] - images.shape[-1]) // 2
-    return TensorDataset(F.pad(images, [border] * 4), labels)
-
-
 def scores(
     model: nn.Module, inside: TensorDataset, outside: TensorDataset, num_samples: int
 ) -> dict[str, float]:
@@ -155,7 +147,7 @@ def run(
     """
     with bt.seeded(seed):
         network = NETWORKS[name]()
-    training, inside, outside = (framed(part, network) for part in data)
+    training, inside, outside = (bt.framed(part, network.image_shape[-1]) for part in data)
     model = made_bayesian(network, settings).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(),

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from records import RESULTS, complete_record, first_line, with_gains
+from records import RESULTS, classification_scores, complete_record, first_line, with_gains
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
@@ -102,12 +102,6 @@ def predictors(name: str, model: nn.Module, images: Tensor, temperature: float) 
     return {"average": draws, "posterior means": means, "averaged logits": logits}
 
 
-def scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return accuracy, NLL, ECE and mean confidence of an average over draws."""
-    confidence = samples.softmax(dim=-1).mean(dim=0).max(dim=-1).values.mean().item()
-    return LIKELIHOOD.metrics(samples, labels) | {"confidence": confidence}
-
-
 def image_nll(samples: Tensor, labels: Tensor) -> list[int]:
     """Return the NLL of each image in thousandths of a nat, which keeps the record short."""
     log_probability = samples.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(samples))
@@ -133,7 +127,7 @@ def run(seed: int, name: str, epochs: int = EPOCHS, num_data: int = 9000) -> dic
     for angle in ANGLES:
         pictures = bt.corruptions.rotate(images[::step], angle)
         for predictor, samples in predictors(name, model, pictures, temperature).items():
-            turned[predictor].append(scores(samples, labels[::step]))
+            turned[predictor].append(classification_scores(samples, labels[::step]))
     best = next(iter(upright.values()))
     return {
         "seed": seed,
@@ -142,7 +136,7 @@ def run(seed: int, name: str, epochs: int = EPOCHS, num_data: int = 9000) -> dic
         "temperature": temperature if name in TWINS else None,
         "moved": bt.at_rest(torch.tensor(history["loss"])[:, None]),
         "history": {key: history[key] for key in ("nll", "kl", "validation_nll")},
-        "scores": {key: scores(samples, labels) for key, samples in upright.items()},
+        "scores": {key: classification_scores(samples, labels) for key, samples in upright.items()},
         "turned": turned,
         "misread": (best.softmax(-1).mean(0).argmax(-1) != labels).nonzero()[:, 0].tolist(),
         "image_nll": image_nll(best, labels),

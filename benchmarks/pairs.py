@@ -1,23 +1,24 @@
 """Is a Bayesian network as good as its deterministic twin? Pairs of one architecture each.
 
-Explained on the page "As good as its twin?". LeNet-5, AlexNet, 3Conv3FC and ResNet-20 learn MNIST
-and a folder of images, both members of a pair from one start, with one order of batches and one
-number of epochs. 5,000 training images are held out to choose the twin's temperature by. A run that
-is recorded is not repeated, so that a series continues where it was stopped. MNIST lies where
-``load_mnist`` looks for it; the folder holds ``train`` and ``test``, with a subfolder a class.
+The record is for a page of the book that is not written yet. LeNet-5, AlexNet, 3Conv3FC and
+ResNet-20 learn MNIST and a folder of images, both members of a pair from one start, with one order
+of batches and one number of epochs. 5,000 training images are held out to choose the twin's
+temperature by. A run that is recorded is not repeated, so that a series continues where it was
+stopped. MNIST lies where ``load_mnist`` looks for it; the folder holds ``train`` and ``test``, with
+a subfolder a class. The recorded runs read CIFAR-10 from a JPEG copy: their scores compare the two
+of a pair, and are not to be set beside published ones.
 """
 
 import argparse
 import functools
 import math
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from records import RESULTS, complete_record, first_line, with_gains
-from torch import Tensor, nn
+from records import RESULTS, classification_scores, complete_record, first_line, with_gains
+from torch import nn
 from torch.distributions import Normal
 from torch.utils.data import TensorDataset
 
@@ -102,12 +103,6 @@ def member(pair: Pair, kl_weight: float | None, image_shape: torch.Size) -> nn.M
     return network
 
 
-def scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return accuracy, NLL, ECE and mean confidence of an average over draws."""
-    confidence = samples.softmax(dim=-1).mean(dim=0).max(dim=-1).values.mean().item()
-    return LIKELIHOOD.metrics(samples, labels) | {"confidence": confidence}
-
-
 def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: int | None) -> dict:
     """Train one member of ``MEMBERS`` from one start; return how it went and what it scores."""
     place, kl_weight = MEMBERS[number]
@@ -119,14 +114,12 @@ def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: i
     assert isinstance(model, bt.ImageClassifier)
     data, test = (bt.framed(part, model.image_shape[-1]) for part in (data, test))
     held_out, training = (
-        TensorDataset(*data[rows])
-        for rows in (slice(HELD_OUT), slice(HELD_OUT if len(data) > HELD_OUT else 0, None))
+        TensorDataset(*data[rows]) for rows in (slice(HELD_OUT), slice(HELD_OUT, None))
     )
     photographs = pair.data != "MNIST"
     augmented = bt.AugmentedImages(training, max_shift=4 if photographs else 2, flip=photographs)
     optimizer = torch.optim.Adam(model.parameters(), pair.learning_rate, fused=True)
     steps = epochs * math.ceil(len(training) / BATCH_SIZE)
-    began = time.perf_counter()
     history = bt.fit(
         model,
         augmented,
@@ -143,7 +136,6 @@ def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: i
         num_samples=VALIDATION_DRAWS,
         seed=seed,
     )
-    seconds = time.perf_counter() - began
     images, labels = test.tensors
     if kl_weight is None:
         logits = bt.predict(model, held_out.tensors[0], 1).samples[0]
@@ -163,9 +155,8 @@ def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: i
         "kl_weight": kl_weight,
         "epochs": epochs,
         "images": len(training),
-        "training_seconds": seconds,
         "history": {key: history[key] for key in ("nll", "kl", "validation_nll")},
-        "scores": {key: scores(samples, labels) for key, samples in found.items()},
+        "scores": {key: classification_scores(samples, labels) for key, samples in found.items()},
     }
 
 
@@ -205,6 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
     sets = options.data or (["MNIST", "CIFAR-10"] if options.folder else ["MNIST"])
     if "CIFAR-10" in sets and options.folder is None:
         parser.error("--data CIFAR-10: expected --folder")
+    if options.images is not None and options.images <= HELD_OUT:
+        parser.error(f"--images {options.images}: expected more than the {HELD_OUT} held out")
     wanted = [
         (seed, number)
         for number, (place, _) in enumerate(MEMBERS)

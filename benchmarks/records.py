@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 import bnn_tutorial as bt
@@ -108,6 +109,17 @@ def complete_record(
 def standard_error(values: Sequence[float]) -> float | None:
     """Return the standard error of the mean, or None of a single value."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def classification_scores(samples: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return accuracy, NLL, ECE and mean confidence of an average over draws.
+
+    Args:
+        samples: logits (S, N, C).
+        labels: (N,).
+    """
+    confidence = samples.softmax(dim=-1).mean(dim=0).max(dim=-1).values.mean().item()
+    return bt.CategoricalLikelihood().metrics(samples, labels) | {"confidence": confidence}
 
 
 def with_gains(

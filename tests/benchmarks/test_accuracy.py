@@ -50,16 +50,6 @@ def test_variants_are_bayesian_where_they_say(name):
         assert layer.estimator == "local"
 
 
-def test_images_get_the_border_that_the_network_asks_for():
-    data = TensorDataset(torch.ones(2, 1, 28, 28), torch.arange(2))
-    images, labels = accuracy.framed(data, NETWORKS["alexnet"]()).tensors
-    assert images.shape == (2, 1, 32, 32)
-    assert images.sum() == 2 * 28 * 28
-    assert (images[:, :, 2:30, 2:30] == 1).all()
-    assert labels is data.tensors[1]
-    assert torch.equal(accuracy.framed(data, NETWORKS["mnist"]()).tensors[0], data.tensors[0])
-
-
 def test_scores_of_known_probabilities():
     # Two right at 0.8 and one wrong at 0.6, in separate bins; foreign images at 0.5, the highest
     # entropy that two classes have, and at 0.7, between the entropies of 0.8 and 0.6.

@@ -119,6 +119,12 @@ def test_a_series_that_was_stopped_continues(small_digits, tmp_path, monkeypatch
         )
 
 
+def test_images_that_are_all_held_out_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        pairs.main(["--images", "5000"])
+    assert "--images 5000: expected more than the 5000 held out" in capsys.readouterr().err
+
+
 def test_without_a_folder_there_is_no_cifar(capsys):
     with pytest.raises(SystemExit):
         pairs.main(["--data", "CIFAR-10"])
