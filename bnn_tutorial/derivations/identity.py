@@ -292,7 +292,7 @@ class CheckTable:
         lines.append("</tbody></table>")
         table = "\n".join(lines)
         if not self.folded:
-            return f'<div class="check-table mathjax_process">{table}</div>'
+            return f'<div class="check-table has-formulas">{table}</div>'
         count = f"{len(self.rows)} check{'s' if len(self.rows) > 1 else ''}"
         names = ", ".join(dict.fromkeys(html.escape(row[0].name) for row in self.rows))
         return (

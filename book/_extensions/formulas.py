@@ -87,7 +87,7 @@ def set_in_html(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return _set(node, tex, found[1] is not None)
 
     for node in doctree.findall(nodes.raw):
-        if "mathjax_process" in node.astext():
+        if "has-formulas" in node.astext():
             text = IN_HTML.sub(replace, node.astext())
             node.children = [nodes.Text(text)]
 

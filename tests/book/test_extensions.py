@@ -372,7 +372,7 @@ def test_formulas_of_a_page_are_set_and_numbered(build, tmp_path):
     text = "Inline $a^2$ and {eq}`one`.\n\n$$\nb\\\\\nc\n$$ (one)\n\n"
     text += r"\begin{align*}d&=e\end{align*}"
     code = """from IPython.display import HTML
-HTML(r'<p class="mathjax_process">\\(f&lt;g\\)</p>')"""
+HTML(r'<p class="has-formulas">\\(f&lt;g\\)</p>')"""
     process = build(code, text)
     assert process.returncode == 0, process.stderr
     page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
