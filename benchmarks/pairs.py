@@ -56,7 +56,7 @@ PAIRS = (
     Pair("3Conv3FC", "CIFAR-10", 12, 1, 1e-3),
     Pair("AlexNet", "MNIST", 4, 1, 1e-3),
     Pair("3Conv3FC", "MNIST", 4, 1, 1e-3),
-    Pair("ResNet-20", "CIFAR-10", 8, 1, 3e-3),
+    Pair("ResNet-20", "CIFAR-10", 5, 1, 3e-3),
 )
 # A member is a pair's number and a KL weight; None is the twin.
 MEMBERS = tuple((i, weight) for i, pair in enumerate(PAIRS) for weight in (None, *pair.kl_weights))

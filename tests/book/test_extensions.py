@@ -384,7 +384,8 @@ HTML(r'<p class="has-formulas">\\(f&lt;g\\)</p>')"""
     assert article.select_one("#equation-one .eqno").text.startswith("(1)")
     assert article.select_one("a[href='#equation-one']").text == "(1)"
     assert not page.select("script[src*=mathjax i]")
-    assert page.select_one("link[href*='katex.min.css']")
+    [style] = (tmp_path / "_build/html/_static").glob("book-*.css")
+    assert ".katex-display" in style.read_text()
 
 
 def test_a_formula_that_cannot_be_set_fails_the_build(build):
@@ -408,21 +409,62 @@ def test_katex_is_the_package_that_is_locked(root, node_modules, tmp_path):
     assert ".ttf" not in copy_katex.STYLE.read_text()
 
 
-def test_a_page_loads_the_icons_that_it_shows_and_no_others(build, tmp_path):
+def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):
     assert build().returncode == 0
     site = tmp_path / "_build" / "html"
+    [sheet] = (site / "_static").glob("book-*.css")
+    style = sheet.read_text()
+    addresses = re.findall(r"url\(([^)]+)\)", style)
+    files = {name for name in addresses if not name.strip("\"'").startswith("data:")}
+    assert len(files) > 5
+    assert all((sheet.parent / name).is_file() for name in files)
+    assert "Licensed under MIT" in style
+    assert "@import" not in style
+    for path in (site / "book").glob("*.html"):
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        [link] = page.select("link[rel=stylesheet]")
+        assert (path.parent / link["href"]).resolve() == sheet
+        scripts = page.select("script[src]")
+        assert len(scripts) > 5
+        assert all(script.has_attr("defer") for script in scripts)
+        assert page.find("script", string=re.compile("const DOCUMENTATION_OPTIONS"))
+
+
+def test_rules_that_no_page_can_use_are_left_out(extension):
+    style = """@charset "utf-8"; /*! A licence */ /* a remark */
+    .shown > b, .hidden, b.shown.hidden { color: var(--read); top: calc(1px + 2px) !important }
+    #hidden, i:hover, .hidden::before { color: red }
+    .shown:not(.hidden)::after { content: "a ,  b" }
+    [data-x], *, :root { --read: var(--far); --far: blue; --unread: var(--further); --further: 1 }
+    @media (min-width: 1px) { .shown { color: red } .hidden { color: red } }
+    @media print { .hidden { color: red } }
+    @supports (top: 1px) { @media print { b { --set-by-script: 2 } } }
+    @keyframes turn { from { top: 0 } 50% { top: 1px } }"""
+    found = extension("light_pages").used_rules(style, {"shown", "b", "--set-by-script"})
+    assert found == (
+        "/*! A licence */.shown > b{color:var(--read);top:calc(1px + 2px)!important}"
+        '.shown:not(.hidden)::after{content:"a ,  b"}'
+        "[data-x],*,:root{--read:var(--far);--far:blue}"
+        "@media (min-width: 1px){.shown{color:red}}@supports (top: 1px){@media print{"
+        "b{--set-by-script:2}}}@keyframes turn{from { top: 0 } 50% { top: 1px }}"
+    )
+
+
+def test_a_page_loads_the_icons_that_it_shows_and_no_others(build, tmp_path):
+    assert build(BNN_TUTORIAL_REPOSITORY=ADDRESS).returncode == 0
+    site = tmp_path / "_build" / "html"
     assert not list(site.rglob("*fontawesome*"))
-    pages = [BeautifulSoup(path.read_text(), "html.parser") for path in site.rglob("*.html")]
+    paths = [*site.glob("*.html"), *site.glob("book/*.html")]
+    pages = [BeautifulSoup(path.read_text(), "html.parser") for path in paths]
     shown = {n for page in pages for tag in page.select("[class*=fa-]") for n in tag["class"]}
-    shown = {name for name in shown if name.startswith("fa-")} - {"fa-solid"}
-    assert len(shown) > 5
-    style = (site / "_static" / "icons.css").read_text()
-    points = re.findall(r'\.(fa-[\w-]+):before\{content:"\\(\w+)"\}', style)
+    shown = {name for name in shown if name.startswith("fa-")} - {"fa-solid", "fa-brands"}
+    assert {"fa-github", "fa-bars"} <= shown
+    [sheet] = (site / "_static").glob("book-*.css")
+    points = re.findall(r'\.(fa-[\w-]+):before\{content:"(.)"\}', sheet.read_text())
     assert shown <= {name for name, _ in points} | {"fa-lg"}
-    glyphs = TTFont(site / "_static" / "icons.woff").getBestCmap()
-    assert {int(point, 16) for _, point in points} <= {*glyphs}
-    assert len(glyphs) < 60
+    fonts = {font.stem: TTFont(font).getBestCmap() for font in (site / "_static").glob("*.woff")}
+    assert {*fonts} == {"fa-solid-900", "fa-brands-400"}
+    assert {ord(point) for _, point in points} <= {*fonts["fa-solid-900"], *fonts["fa-brands-400"]}
+    assert sum(map(len, fonts.values())) < 60
     for page in pages:
-        if page.select("[class*=fa-]"):
-            assert len(page.select("link[href$='icons.css']")) == 1
-            assert "fontawesome" not in str(page).lower()
+        assert "vendor/fontawesome" not in str(page)

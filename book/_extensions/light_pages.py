@@ -1,0 +1,249 @@
+"""Pages load what they show: one style sheet, a few icons, deferred scripts.
+
+The theme and its companions bring thirteen style sheets, Font Awesome as a
+script of 1.5 MB and as fonts of two thousand icons, and scripts that hold up
+the first paint. When the site is built, the rules that its pages and scripts
+can use become one sheet, and the icons that those rules name small fonts.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import tinycss2
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from sphinx.application import Sphinx
+from tinycss2.ast import Node
+
+WORD = re.compile(r"[\w-]+")
+SHEET = re.compile(r'\s*<link\b[^>]*\brel="stylesheet"[^>]*>')
+ADDRESS = re.compile(r'\bhref="([^"]+)"')
+RELATIVE = re.compile(r"""url\((["']?)(?!data:|#|/|https?:)([^"')]+)\1\)""")
+READ = re.compile(r"var\(\s*(--[\w-]+)")
+IMPORT = re.compile(r"""@import\s+["']([^"']+)["']\s*;""")
+AWESOME = "vendor/fontawesome"
+BLOCKING = re.compile(
+    r"<script(?![^>]*\b(?:defer|async|type)\b)(?=[^>]*\bsrc=)"
+)
+OPTIONS = re.compile(r"<script[^>]*documentation_options\.js[^>]*></script>")
+AWESOME_SCRIPT = re.compile(
+    rf"\s*<(?:script|link rel=\"preload\")[^>]*{AWESOME}[^>]*>(?:</script>)?"
+)
+ICON = re.compile(r"[\ue000-\uf8ff]")
+# A font of Font Awesome, its family, its weight, and how a page asks for it.
+# The theme's own style names the families of version 5.
+FONTS = (
+    ("fa-solid-900", "Free", 900, re.compile(r"\b(?:fas?|fa-solid) fa-")),
+    ("fa-regular-400", "Free", 400, re.compile(r"\b(?:far|fa-regular) fa-")),
+    ("fa-brands-400", "Brands", 400, re.compile(r"\b(?:fab|fa-brands) fa-")),
+)
+
+
+def _usable(selector: list[Node], words: set[str]) -> bool:
+    """Return whether a page may hold what a selector asks for.
+
+    Each class, identifier and element that stands outside brackets must be a
+    word of some page or script.
+    """
+    previous = ""
+    for node in selector:
+        name = node.type in {"ident", "hash"} and previous != ":"
+        if name and node.value not in words:
+            return False
+        previous = node.value if node.type == "literal" else ""
+    return True
+
+
+def _selectors(prelude: list[Node]) -> Iterator[list[Node]]:
+    selector: list[Node] = []
+    for node in prelude:
+        if node.type == "literal" and node.value == ",":
+            yield selector
+            selector = []
+        else:
+            selector.append(node)
+    yield selector
+
+
+def _text(nodes: Iterable[Node]) -> str:
+    """Return the source of nodes on one line, without comments."""
+    parts = (
+        " " if node.type == "whitespace" else node.serialize()
+        for node in nodes
+        if node.type != "comment"
+    )
+    return "".join(parts).strip()
+
+
+def _declarations(content: list[Node], words: set[str]) -> str:
+    kept = []
+    for found in tinycss2.parse_blocks_contents(content):
+        if found.type != "declaration":
+            continue
+        if not found.name.startswith("--") or found.name in words:
+            important = "!important" if found.important else ""
+            kept.append(f"{found.name}:{_text(found.value)}{important}")
+    return ";".join(kept)
+
+
+def _rules(nodes: Iterable[Node], words: set[str]) -> Iterator[str]:
+    for node in nodes:
+        if node.type == "comment" and node.value.startswith("!"):
+            yield f"/*{node.value}*/"  # a licence
+        elif node.type == "qualified-rule":
+            wanted = [
+                _text(selector)
+                for selector in _selectors(node.prelude)
+                if _usable(selector, words)
+            ]
+            declarations = _declarations(node.content, words)
+            if wanted and declarations:
+                yield f"{','.join(wanted)}{{{declarations}}}"
+        elif node.type == "at-rule":
+            name = f"@{node.at_keyword} {_text(node.prelude)}".strip()
+            if node.lower_at_keyword in {"media", "supports"}:
+                inner = tinycss2.parse_blocks_contents(node.content)
+                body = "".join(_rules(inner, words))
+                if body:
+                    yield f"{name}{{{body}}}"
+            elif node.content is not None:
+                yield f"{name}{{{_text(node.content)}}}"
+
+
+def used_rules(style: str, words: set[str]) -> str:
+    """Return a style sheet's rules that a site can use.
+
+    Args:
+        style: of a style sheet.
+        words: of its pages and scripts: classes, identifiers, elements, and
+            the variables that those read.
+    """
+    before = ""
+    while style != before:  # a variable may be read by one that goes
+        before = style
+        known = words | set(READ.findall(style))
+        style = "".join(_rules(tinycss2.parse_stylesheet(style), known))
+    return style
+
+
+def _icon_faces(style: str, pages: Iterable[str], static: Path) -> str:
+    """Write the fonts of the icons that a style names; return their rules."""
+    [package] = (static / AWESOME).iterdir()
+    points = {ord(icon) for icon in ICON.findall(style)}
+    faces = ["/*! Font Awesome Free, Fonticons, Inc.: CC BY 4.0, OFL 1.1 */"]
+    for name, family, weight, asked in FONTS:
+        if not any(asked.search(page) for page in pages):
+            continue
+        options = subset.Options(
+            flavor="woff", layout_features=[], hinting=False
+        )
+        font = TTFont(package / "webfonts" / f"{name}.ttf")
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=points)
+        cutter.subset(font)
+        subset.save_font(font, str(static / f"{name}.woff"), options)
+        faces += [
+            f'@font-face{{font-family:"Font Awesome {version} {family}";'
+            f'font-weight:{weight};src:url({name}.woff) format("woff")}}'
+            for version in (5, 6)
+        ]
+    return "".join(faces)
+
+
+def _sheets(text: str, page: Path) -> list[Path]:
+    """Return the style sheets of a page, in their order."""
+    tags = SHEET.findall(text)
+    addresses = (ADDRESS.search(tag)[1] for tag in tags)  # pyright: ignore
+    paths = (page.parent / urlsplit(address).path for address in addresses)
+    return [path.resolve() for path in paths]
+
+
+def _merged(orders: Iterable[list[Path]]) -> list[Path]:
+    """Return all sheets in the order in which every page has its own."""
+    merged: list[Path] = []
+    for order in sorted(orders, key=len, reverse=True):
+        place = 0
+        for sheet in order:
+            if sheet in merged:
+                place = merged.index(sheet) + 1
+            else:
+                merged.insert(place, sheet)
+                place += 1
+    return merged
+
+
+def _sheet(path: Path, static: Path) -> str:
+    """Return a style sheet, with those that it imports, as read from afar."""
+    folder = os.path.relpath(path.parent, static)
+
+    def address(found: re.Match) -> str:
+        return f"url({os.path.normpath(f'{folder}/{found[2]}')})"
+
+    style = RELATIVE.sub(address, path.read_text(encoding="utf-8"))
+    if AWESOME in path.as_posix():
+        style = re.sub(r"@font-face\s*\{[^}]*\}", "", style)
+    return IMPORT.sub(
+        lambda found: _sheet(path.parent / found[1], static), style
+    )
+
+
+def lighten(site: Path) -> None:
+    """Give the pages of a site one style sheet and deferred scripts."""
+    site = site.resolve()
+    static = site / "_static"
+    texts = {
+        page: page.read_text(encoding="utf-8")
+        for page in site.rglob("*.html")
+        if static not in page.parents  # where templates lie
+    }
+    scripts = (
+        path.read_text(encoding="utf-8")
+        for path in static.rglob("*.js")
+        if AWESOME not in path.as_posix()
+    )
+    words = {
+        w for text in (*texts.values(), *scripts) for w in WORD.findall(text)
+    }
+
+    order = _merged([_sheets(text, page) for page, text in texts.items()])
+    whole = "\n".join(_sheet(path, static) for path in order)
+    style = used_rules(whole, words)
+    style = (
+        '@charset "utf-8";'
+        + _icon_faces(style, texts.values(), static)
+        + style
+    )
+    digest = hashlib.sha256(style.encode()).hexdigest()[:8]
+    made = static / f"book-{digest}.css"
+    for sheet in order:
+        sheet.unlink()
+    made.write_text(style, encoding="utf-8")
+
+    # What inline scripts ask for at once stands before them, inline too.
+    path = static / "documentation_options.js"
+    options = f"<script>{path.read_text(encoding='utf-8')}</script>"
+    for page, text in texts.items():
+        address = os.path.relpath(made, page.parent)
+        links = iter([f'\n  <link rel="stylesheet" href="{address}">'])
+        text = AWESOME_SCRIPT.sub("", text)
+        text = SHEET.sub(lambda _, links=links: next(links, ""), text)
+        text = OPTIONS.sub(lambda _: options, text)
+        text = BLOCKING.sub("<script defer", text)
+        page.write_text(text, encoding="utf-8")
+    shutil.rmtree(static / "vendor")
+
+
+def after_the_build(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        lighten(Path(app.outdir))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    # After the theme, which writes a style sheet of its own at the end.
+    app.connect("build-finished", after_the_build, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
