@@ -52,11 +52,11 @@ class Pair:
 PAIRS = (
     Pair("LeNet-5", "MNIST", 10, 3, 3e-3, (0.1, 1.0)),
     Pair("LeNet-5", "CIFAR-10", 20, 3, 3e-3, (0.1, 1.0)),
-    Pair("AlexNet", "CIFAR-10", 12, 1, 1e-3),
-    Pair("3Conv3FC", "CIFAR-10", 12, 1, 1e-3),
+    Pair("AlexNet", "CIFAR-10", 8, 1, 1e-3),
+    Pair("3Conv3FC", "CIFAR-10", 8, 1, 1e-3),
     Pair("AlexNet", "MNIST", 4, 1, 1e-3),
     Pair("3Conv3FC", "MNIST", 4, 1, 1e-3),
-    Pair("ResNet-20", "CIFAR-10", 5, 1, 3e-3),
+    Pair("ResNet-20", "CIFAR-10", 4, 1, 3e-3),
 )
 # A member is a pair's number and a KL weight; None is the twin.
 MEMBERS = tuple((i, weight) for i, pair in enumerate(PAIRS) for weight in (None, *pair.kl_weights))

@@ -7,6 +7,7 @@ can use become one sheet, and the icons that those rules name small fonts.
 """
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -133,6 +134,7 @@ def used_rules(style: str, words: set[str]) -> str:
 
 def _icon_faces(style: str, pages: Iterable[str], static: Path) -> str:
     """Write the fonts of the icons that a style names; return their rules."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a build's
     [package] = (static / AWESOME).iterdir()
     points = {ord(icon) for icon in ICON.findall(style)}
     faces = ["/*! Font Awesome Free, Fonticons, Inc.: CC BY 4.0, OFL 1.1 */"]

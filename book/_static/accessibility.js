@@ -15,8 +15,10 @@ for (const list of document.querySelectorAll("dt.sig > dl")) {
 for (const entry of document.querySelectorAll(".citation-list > .citation"))
   entry.setAttribute("role", "listitem");
 
-// A table or a formula that is wider than its box can be scrolled by the arrow keys.
-const boxes = document.querySelectorAll(".pst-scrollable-table-container, div.math");
+// A table, a formula or a picture that is wider than its box can be scrolled by the arrow keys.
+const boxes = document.querySelectorAll(
+  ".pst-scrollable-table-container, div.math, .cell_output .output:has(> img.picture)",
+);
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries)
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;

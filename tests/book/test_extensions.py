@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def build(root, tmp_path):
     (tmp_path / "book" / "references.bib").touch()
     (tmp_path / "book" / "page.md").write_text("# A page\n")
 
-    def run(code: str = "1 + 1", text: str = "", **environment: str) -> subprocess.CompletedProcess:
+    def run(
+        code: str = "1 + 1", text: str = "", tags: Sequence[str] = (), **environment: str
+    ) -> subprocess.CompletedProcess:
         markdown = nbformat.v4.new_markdown_cell(f"# Title\n\n{text}")
-        cells = [markdown, nbformat.v4.new_code_cell(code)]
+        cells = [markdown, nbformat.v4.new_code_cell(code, metadata={"tags": [*tags]})]
         kernel = {"name": "python3", "display_name": "Python 3"}
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, tmp_path / "book" / "index.ipynb")
@@ -407,6 +410,100 @@ def test_katex_is_the_package_that_is_locked(root, node_modules, tmp_path):
         assert len(kept_files) == len(files)
     assert "woff2" in copy_katex.STYLE.read_text()
     assert ".ttf" not in copy_katex.STYLE.read_text()
+
+
+PLOT = """import matplotlib.pyplot as plt
+from bnn_tutorial import plotting
+plotting.use_style()
+figure, ax = plt.subplots(figsize=(4, 3))
+ax.scatter(range(30), range(30), color=plotting.BLUE)
+ax.imshow([[0, 1]], cmap="gray")
+ax.set(title="white on black");"""
+
+
+def test_a_picture_has_its_size_and_a_second_one_for_the_dark(build, tmp_path):
+    assert build(PLOT).returncode == 0
+    path = tmp_path / "_build/html/book/index.html"
+    page = BeautifulSoup(path.read_text(), "html.parser")
+    light, dark = page.select(".cell_output img")
+    assert light["class"] == ["picture", "only-light"]
+    assert dark["class"] == ["picture", "only-dark"]
+    assert light["alt"] == dark["alt"] == "a line"
+    for image in (light, dark):
+        assert image["loading"] == "lazy"
+        assert 300 < int(image["width"]) < 450
+        assert 200 < int(image["height"]) < 350
+        assert image["style"] == f"--least:{round(0.75 * int(image['width']))}px"
+    texts = [(path.parent / image["src"]).resolve().read_text() for image in (light, dark)]
+    pixels = [re.findall(r"<image[^>]*>", text) for text in texts]
+    assert len(pixels[0]) == 1
+    assert pixels[0] == pixels[1]
+    assert "#ffffff" in texts[0]
+    assert "#ffffff" not in texts[1].replace(pixels[1][0], "")
+    assert all(text.count("fill-opacity") < 3 for text in texts)  # once for all marks
+
+
+@pytest.mark.parametrize(
+    ("colour", "dark"),
+    [
+        ("#000000", "#ced6dd"),
+        ("#FFFFFF", "#14181e"),
+        ("#E69F00", "#e69f00"),
+        ("#0072B2", "#0093e6"),
+    ],
+)
+def test_greys_change_places_and_colours_keep_their_hue(extension, colour, dark):
+    svg = f'<svg width="1"><path fill="{colour}"/></svg>'
+    assert f'<path fill="{dark}"/>' in extension("pictures").dark(svg)
+
+
+def test_a_small_picture_shows_the_same(extension):
+    marks = "".join(
+        f'<use xlink:href="#mabc123456" x="{i}.123456" y="0.987654" style="fill: #123456"/>\n '
+        for i in (0, 11)
+    )
+    other = '<use xlink:href="#mabc123456" x="1" y="2" style="fill: #654321"/>'
+    svg = f"""<svg><metadata>who</metadata><defs><path id="mabc123456" d="M 0.123456 -0.004
+L 12.3456 1.50
+z
+" style="a"/></defs>
+{marks}{other}<text>1.23456 mabc123456x</text></svg>"""
+    assert extension("pictures").small(svg) == (
+        '<svg><defs><path id="i0" d="M0.12 -0L12.3 1.5z" style="a"/></defs>'
+        '<g style="fill: #123456"><use xlink:href="#i0" x="0.12" y="0.99"/>'
+        '<use xlink:href="#i0" x="11.1" y="0.99"/></g>'
+        '<use xlink:href="#i0" x="1" y="2" style="fill: #654321"/>'
+        "<text>1.23456 mabc123456x</text></svg>"
+    )
+
+
+def test_bars_say_what_they_fold(extension):
+    label = extension("folds").label
+    assert label("import os\nx = 1", "") == "Code: imports and settings"
+    assert label("x = 1\ndef f():\n    y = 2\nx, z = 3, 4", "") == "Code: f, x, z"
+    assert label("a = b = c = d = e = 1", "") == "Code: a, b, c, d, …"
+    assert label("print(1)", "") == "Code"
+    assert label("import os", "figure") == "Code of this figure"
+
+
+@pytest.mark.parametrize(
+    ("code", "bar"),
+    [
+        (PLOT, "Code of this figure"),
+        (
+            "from IPython.display import Markdown\nMarkdown('| a | b |\\n|---|---|\\n| c | d |')",
+            "Code of this table",
+        ),
+        ("print(1)", "Code of this output"),
+        ("def double(x):\n    return 2 * x", "Code: double"),
+    ],
+)
+def test_the_bar_of_a_page_is_named_by_what_stands_below(build, tmp_path, code, bar):
+    assert build(code, tags=["hide-input"]).returncode == 0
+    page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
+    [summary] = page.select("article summary")
+    assert summary.text.strip() == bar
+    assert not summary.has_attr("aria-label")
 
 
 def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):

@@ -1,0 +1,100 @@
+"""The bar of a folded cell says what it folds.
+
+Below it a reader sees a figure, a table or nothing. The bar names the code of
+the one or the other, or else what the cell defines.
+"""
+
+import ast
+import html
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+MOST_NAMES = 4
+
+
+def _targets(node: ast.AST) -> list[str]:
+    return [
+        found.id
+        for found in ast.walk(node)
+        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store)
+    ]
+
+
+def defined(source: str) -> list[str]:
+    """Return what a cell's statements define, functions and classes first."""
+    tree = ast.parse(source)
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    made = [node.name for node in tree.body if isinstance(node, kinds)]
+    for node in tree.body:
+        if not isinstance(node, kinds):
+            made += _targets(node)
+    return [name for name in dict.fromkeys(made) if not name.startswith("_")]
+
+
+def label(source: str, shown: str) -> str:
+    """Return what the bar of a folded cell says.
+
+    Args:
+        source: the cell's code.
+        shown: what the cell shows: "figure", "table", "output" or "".
+    """
+    if shown:
+        return f"Code of this {shown}"
+    tree = ast.parse(source)
+    if any(
+        isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body
+    ):
+        return "Code: imports and settings"
+    names = defined(source)
+    more = ", …" if len(names) > MOST_NAMES else ""
+    return f"Code: {', '.join(names[:MOST_NAMES])}{more}" if names else "Code"
+
+
+def _shown(output: nodes.Element | None) -> str:
+    """Return what a cell's output is, for a reader who sees it."""
+    if output is None:
+        return ""
+    kinds = {
+        str(node.get("mime_type", ""))
+        for node in output.findall(nodes.Element)
+    }
+    if any(kind.startswith("image/") for kind in kinds):
+        return "figure"
+    text = " ".join(node.astext() for node in output.findall(nodes.raw))
+    if next(iter(output.findall(nodes.table)), None) or "<table" in text:
+        return "table"
+    return "output" if output.children else ""
+
+
+def name_folds(app: Sphinx, doctree: nodes.document) -> None:
+    """Give each folded cell its label."""
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") == "cell_code" and cell.get("hide_mode"):
+            parts = {part.get("nb_element"): part for part in cell.children}
+            source = parts["cell_code_source"].astext()
+            text = label(source, _shown(parts.get("cell_code_output")))
+            cell["prompt_show"] = cell["prompt_hide"] = text
+
+
+def open_fold(translator: HTML5Translator, node: HideCodeCellNode) -> None:
+    """Write the bar, which a screen reader says as it stands."""
+    classes = " ".join(["admonition", "hide", *node["classes"]])
+    translator.body.append(
+        f'<details class="{classes}"><summary><p class="admonition-title">'
+        f"{html.escape(node['prompt_show'])}</p></summary>\n"
+    )
+
+
+def close_fold(translator: HTML5Translator, node: HideCodeCellNode) -> None:
+    translator.body.append("</details>\n")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("doctree-read", name_folds)
+    app.add_node(
+        HideCodeCellNode, override=True, html=(open_fold, close_fold)
+    )
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

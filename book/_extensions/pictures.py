@@ -1,0 +1,140 @@
+"""A notebook's pictures come in both themes, small, in time and in place.
+
+matplotlib draws on white, with six decimals. When the site is built, each
+picture is rounded to what a screen shows, a second one is coloured for the
+dark theme, both are loaded when the reader comes near, and their size stands
+in the page, so that nothing moves when they come.
+"""
+
+import colorsys
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+IMAGE = re.compile(
+    r'<img ([^>]*\bsrc="([^"]*_images/[^"]+\.svg)"[^>]*?)\s*/?>'
+)
+SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
+METADATA = re.compile(r"<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", re.DOTALL)
+PATH = re.compile(r'(?<=\sd=")[^"]+')
+PLACE = re.compile(r'(?<=\s[xy]=")[^"]+')
+NUMBER = re.compile(r"-?\d+\.\d+")
+# Marks of one kind and colour, one after the other.
+MARKS = re.compile(r'<use [^>]*( style="[^"]*")/>(?:\s*<use [^>]*\1/>)+')
+NAME = re.compile(r'\bid="([A-Za-z]\w{8,})"')
+WORD = re.compile(r"\b[A-Za-z]\w{8,}\b")
+COLOUR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
+# Of the dark theme, in red, green and blue.
+PAPER, INK = (0x14, 0x18, 0x1E), (0xCE, 0xD6, 0xDD)
+NEUTRAL = 0.12  # up to this saturation a colour is a grey
+DIM = 0.45  # below this lightness a line is lost on the dark paper
+POINT = 4 / 3  # pixels
+LEAST = 0.75  # of its size, at which letters of 11 points have 11 pixels
+
+
+def _rounded(found: re.Match) -> str:
+    value = float(found[0])
+    text = f"{value:.{1 if abs(value) >= 10 else 2}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _path(found: re.Match) -> str:
+    numbers = NUMBER.sub(_rounded, found[0])
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", numbers).strip()
+
+
+def _marks(found: re.Match) -> str:
+    marks = re.sub(r"\s+(?=<)", "", found[0].replace(found[1], ""))
+    return f"<g{found[1]}>{marks}</g>"
+
+
+def small(svg: str) -> str:
+    """Return a picture that looks the same and takes less.
+
+    Coordinates have the digits that a screen shows, marks of one kind state
+    their colour once, and names are short.
+    """
+    svg = METADATA.sub("", svg)
+    svg = PATH.sub(_path, svg)
+    svg = PLACE.sub(lambda place: NUMBER.sub(_rounded, place[0]), svg)
+    svg = MARKS.sub(_marks, svg)
+    names = dict.fromkeys(NAME.findall(svg))
+    short = {name: f"i{number}" for number, name in enumerate(names)}
+    svg = WORD.sub(lambda word: short.get(word[0], word[0]), svg)
+    return re.sub(r">\s+<", "><", svg)
+
+
+def _dark(found: re.Match) -> str:
+    code = found[0][1:]
+    colour = [int(code[i : i + 2], 16) for i in (0, 2, 4)]
+    hue, light, saturation = colorsys.rgb_to_hls(*(c / 255 for c in colour))
+    spread = (max(colour) - min(colour)) / 255
+    if spread <= NEUTRAL:
+        mixed = [i + (p - i) * light for i, p in zip(INK, PAPER, strict=True)]
+    else:
+        light = max(light, DIM)
+        mixed = [
+            255 * part for part in colorsys.hls_to_rgb(hue, light, saturation)
+        ]
+    return "#" + "".join(f"{round(part):02x}" for part in mixed)
+
+
+def dark(svg: str) -> str:
+    """Return a picture for the dark theme.
+
+    Greys change places, from the theme's ink for black to its paper for
+    white. A colour keeps its hue, and is lightened where it would be lost.
+    What is drawn as pixels stays as it is.
+    """
+    parts = re.split(r"(<image .*?/>)", svg, flags=re.DOTALL)
+    parts[::2] = [COLOUR.sub(_dark, part) for part in parts[::2]]
+    ink = "#" + "".join(f"{part:02x}" for part in INK)
+    # Black is what a shape without a colour has, as letters do.
+    return "".join(parts).replace("<svg ", f'<svg fill="{ink}" ', 1)
+
+
+def pixels(svg: str) -> tuple[int, int]:
+    """Return width and height at which a browser shows a picture."""
+    size = SIZE.search(svg)
+    if not size:
+        raise ValueError("expected a picture with its size in points")
+    width, height = (round(POINT * float(points)) for points in size.groups())
+    return width, height
+
+
+def place(site: Path) -> None:
+    """Put both pictures in the place of each one that matplotlib drew."""
+    sizes = {}
+    for path in (site / "_images").glob("*.svg"):
+        svg = small(path.read_text(encoding="utf-8"))
+        sizes[path.name] = pixels(svg)
+        path.write_text(svg, encoding="utf-8")
+        path.with_suffix(".dark.svg").write_text(dark(svg), encoding="utf-8")
+
+    def both(found: re.Match) -> str:
+        width, height = sizes[Path(found[2]).name]
+        size = (
+            f'width="{width}" height="{height}" loading="lazy" '
+            f'style="--least:{round(LEAST * width)}px"'
+        )
+        light = f'<img class="picture only-light" {size} {found[1]}>'
+        address = found[2].removesuffix(".svg")
+        night = found[1].replace(
+            f'src="{found[2]}"', f'src="{address}.dark.svg"'
+        )
+        return f'{light}<img class="picture only-dark" {size} {night}>'
+
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(IMAGE.sub(both, text), encoding="utf-8")
+
+
+def after_the_build(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        place(Path(app.outdir))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("build-finished", after_the_build)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
