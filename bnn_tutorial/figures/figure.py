@@ -26,7 +26,8 @@ _number = itertools.count(1)
 
 _START = """(async () => {
   const place = document.getElementById("%(id)s");
-  const {module, traits} = JSON.parse(document.getElementById("%(id)s-source").textContent);
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const [module, traits] = ["%(name)s-module", "%(id)s-traits"].map(read);
   const address = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
   const {default: figure, PageModel} = await import(address);
   URL.revokeObjectURL(address);
@@ -36,6 +37,13 @@ _START = """(async () => {
 })();"""
 
 _NO_SCRIPT = "<noscript><p>A still: with scripts on, this figure answers.</p></noscript>"
+
+
+def _data(identity: str, value: object) -> str:
+    """Return the element of a page in which a script finds ``value``."""
+    # In the text of a script "<" could end the script; JSON can write it otherwise.
+    text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{identity}">{text}</script>'
 
 
 class Float(traitlets.Float):
@@ -68,13 +76,16 @@ class Figure(anywidget.AnyWidget):
         ['positive_tests', 'prevalence', 'sensitivity', 'specificity']
     """
 
+    _styles: list[str]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # What derives from a figure, as anywidget does for each widget, has its files already.
         if Figure in cls.__bases__:
             cls.name = cls.__module__.rpartition(".")[2]
             cls._esm = BUNDLES / f"{cls.name}.js"
             styles = [STYLES / f"{name}.css" for name in ("figure", cls.name)]
-            cls._css = "\n".join(style.read_text(encoding="utf-8") for style in styles)
+            cls._styles = [style.read_text(encoding="utf-8") for style in styles]
+            cls._css = "\n".join(cls._styles)
         super().__init_subclass__(**kwargs)
 
     def settings(self) -> dict[str, object]:
@@ -94,17 +105,17 @@ class Figure(anywidget.AnyWidget):
     def to_html(self) -> str:
         """Return the figure as HTML that asks nobody for anything: module, style and traits inside.
 
-        Until its script has run, and where scripts are off, its :meth:`still` stands there.
+        Until its script has run, and where scripts are off, its :meth:`still` stands there. Styles
+        and module are elements of their own, of which a page with several figures needs one each.
         """
         identity = f"bnn-figure-{next(_number)}"
-        source = {"module": self._esm, "traits": self._page_traits()}
-        # In the text of a script "<" could end the script; JSON can write it otherwise.
-        text = json.dumps(source, ensure_ascii=False).replace("<", "\\u003c")
+        name = f"bnn-{self.name}"
+        data = {f"{name}-module": self._esm, f"{identity}-traits": self._page_traits()}
         return (
-            f"<style>{self._css}</style>"
+            f"{''.join(f'<style>{style}</style>' for style in self._styles)}"
             f'<div class="bnn-figure {self.name}" id="{identity}">{self.still()}{_NO_SCRIPT}</div>'
-            f'<script type="application/json" id="{identity}-source">{text}</script>'
-            f"<script>{_START % {'id': identity}}</script>"
+            f"{''.join(_data(*part) for part in data.items())}"
+            f"<script>{_START % {'id': identity, 'name': name}}</script>"
         )
 
     def _page_traits(self) -> dict[str, object]:

@@ -15,22 +15,24 @@ from sphinx.writers.html5 import HTML5Translator
 MOST_NAMES = 4
 
 
-def _targets(node: ast.AST) -> list[str]:
-    return [
-        found.id
-        for found in ast.walk(node)
-        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store)
-    ]
-
-
 def defined(source: str) -> list[str]:
-    """Return what a cell's statements define, functions and classes first."""
-    tree = ast.parse(source)
+    """Return what a cell defines: functions and classes, then other names."""
+    body = ast.parse(source).body
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    made = [node.name for node in tree.body if isinstance(node, kinds)]
-    for node in tree.body:
-        if not isinstance(node, kinds):
-            made += _targets(node)
+    made = [node.name for node in body if isinstance(node, kinds)]
+    targets = (
+        target
+        for node in body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (
+            node.targets if isinstance(node, ast.Assign) else [node.target]
+        )
+    )
+    for target in targets:
+        names = (
+            part for part in ast.walk(target) if isinstance(part, ast.Name)
+        )
+        made += [name.id for name in names if isinstance(name.ctx, ast.Store)]
     return [name for name in dict.fromkeys(made) if not name.startswith("_")]
 
 

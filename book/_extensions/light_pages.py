@@ -35,6 +35,12 @@ OPTIONS = re.compile(r"<script[^>]*documentation_options\.js[^>]*></script>")
 AWESOME_SCRIPT = re.compile(
     rf"\s*<(?:script|link rel=\"preload\")[^>]*{AWESOME}[^>]*>(?:</script>)?"
 )
+# What each figure of a page brings, and the page needs once.
+FIGURE_PART = re.compile(
+    r'<style>.*?</style>|<script type="application/json" id="bnn-\w+-module">'
+    r".*?</script>",
+    re.DOTALL,
+)
 ICON = re.compile(r"[\ue000-\uf8ff]")
 # A font of Font Awesome, its family, its weight, and how a page asks for it.
 # The theme's own style names the families of version 5.
@@ -194,6 +200,18 @@ def _sheet(path: Path, static: Path) -> str:
     )
 
 
+def without_repeats(page: str) -> str:
+    """Return a page in which what its figures share stands once."""
+    seen: set[str] = set()
+
+    def first(found: re.Match) -> str:
+        new = found[0] not in seen
+        seen.add(found[0])
+        return found[0] if new else ""
+
+    return FIGURE_PART.sub(first, page)
+
+
 def lighten(site: Path) -> None:
     """Give the pages of a site one style sheet and deferred scripts."""
     site = site.resolve()
@@ -235,7 +253,7 @@ def lighten(site: Path) -> None:
         text = AWESOME_SCRIPT.sub("", text)
         text = SHEET.sub(lambda _, links=links: next(links, ""), text)
         text = OPTIONS.sub(lambda _: options, text)
-        text = BLOCKING.sub("<script defer", text)
+        text = without_repeats(BLOCKING.sub("<script defer", text))
         page.write_text(text, encoding="utf-8")
     shutil.rmtree(static / "vendor")
 

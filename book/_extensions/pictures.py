@@ -8,6 +8,7 @@ in the page, so that nothing moves when they come.
 
 import colorsys
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -19,7 +20,10 @@ SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
 METADATA = re.compile(r"<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", re.DOTALL)
 PATH = re.compile(r'(?<=\sd=")[^"]+')
 PLACE = re.compile(r'(?<=\s[xy]=")[^"]+')
-NUMBER = re.compile(r"-?\d+\.\d+")
+DECIMAL = re.compile(r"-?\d+\.\d+")
+NUMBERS = re.compile(r"-?[\d.]+")
+ZERO = re.compile(r"^(-?)0\.")
+LINE = re.compile(r"M[-\d. ]+(?:L[-\d. ]+)+")
 # Marks of one kind and colour, one after the other.
 MARKS = re.compile(r'<use [^>]*( style="[^"]*")/>(?:\s*<use [^>]*\1/>)+')
 NAME = re.compile(r'\bid="([A-Za-z]\w{8,})"')
@@ -36,12 +40,30 @@ LEAST = 0.75  # of its size, at which letters of 11 points have 11 pixels
 def _rounded(found: re.Match) -> str:
     value = float(found[0])
     text = f"{value:.{1 if abs(value) >= 10 else 2}f}"
-    return text.rstrip("0").rstrip(".")
+    text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"", "-", "-0"} else text
+
+
+def _steps(numbers: list[float]) -> str:
+    """Return the way from each point of a line to the next one."""
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    steps = []
+    for (x, y), (next_x, next_y) in pairwise(points):
+        step = (round(next_x - x, 2), round(next_y - y, 2))
+        if any(step) or len(points) == 2:
+            steps += [ZERO.sub(r"\1.", f"{part:g}") for part in step]
+    return "l" + " ".join(steps).replace(" -", "-")
+
+
+def _line(found: re.Match) -> str:
+    numbers = [float(number) for number in NUMBERS.findall(found[0])]
+    return f"M{numbers[0]:g} {numbers[1]:g}{_steps(numbers)}"
 
 
 def _path(found: re.Match) -> str:
-    numbers = NUMBER.sub(_rounded, found[0])
-    return re.sub(r"\s*([A-Za-z])\s*", r"\1", numbers).strip()
+    path = DECIMAL.sub(_rounded, found[0])
+    path = re.sub(r"\s*([A-Za-z])\s*", r"\1", path).strip()
+    return LINE.sub(_line, path)
 
 
 def _marks(found: re.Match) -> str:
@@ -57,7 +79,7 @@ def small(svg: str) -> str:
     """
     svg = METADATA.sub("", svg)
     svg = PATH.sub(_path, svg)
-    svg = PLACE.sub(lambda place: NUMBER.sub(_rounded, place[0]), svg)
+    svg = PLACE.sub(lambda place: DECIMAL.sub(_rounded, place[0]), svg)
     svg = MARKS.sub(_marks, svg)
     names = dict.fromkeys(NAME.findall(svg))
     short = {name: f"i{number}" for number, name in enumerate(names)}

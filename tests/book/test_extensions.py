@@ -19,6 +19,8 @@ from fontTools.ttLib import TTFont
 from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
 
+import bnn_tutorial as bt
+
 ADDRESS = "https://github.com/someone/some-book"
 
 
@@ -421,6 +423,10 @@ ax.imshow([[0, 1]], cmap="gray")
 ax.set(title="white on black");"""
 
 
+TABLE = """from IPython.display import Markdown
+Markdown("\\n".join(["| a | b |", "| --- | --- |", "| c | d |"]))"""
+
+
 def test_a_picture_has_its_size_and_a_second_one_for_the_dark(build, tmp_path):
     assert build(PLOT).returncode == 0
     path = tmp_path / "_build/html/book/index.html"
@@ -469,7 +475,7 @@ z
 " style="a"/></defs>
 {marks}{other}<text>1.23456 mabc123456x</text></svg>"""
     assert extension("pictures").small(svg) == (
-        '<svg><defs><path id="i0" d="M0.12 -0L12.3 1.5z" style="a"/></defs>'
+        '<svg><defs><path id="i0" d="M0.12 0l12.18 1.5z" style="a"/></defs>'
         '<g style="fill: #123456"><use xlink:href="#i0" x="0.12" y="0.99"/>'
         '<use xlink:href="#i0" x="11.1" y="0.99"/></g>'
         '<use xlink:href="#i0" x="1" y="2" style="fill: #654321"/>'
@@ -477,10 +483,28 @@ z
     )
 
 
+def test_a_line_keeps_its_points(extension):
+    svg = '<path d="M 1 1\nL 11.5 0\nL 11.3 0.5\nz\nM 2.04 -3\nL 2.04 -3\nQ 1 2 3 4"/>'
+    assert extension("pictures").small(svg) == '<path d="M1 1l10.5-1-.2 .5zM2.04 -3l0 0Q1 2 3 4"/>'
+
+
+def test_a_page_has_what_its_figures_share_once(extension):
+    check = bt.figures.Question.check
+    answers = ("2 | Yes.", "3 | No.")
+    figures = [check("1 + 1?", *answers), check("4 - 2?", *answers), bt.figures.TwoGaussians()]
+    whole = "".join(figure.to_html() for figure in figures)
+    page = BeautifulSoup(extension("light_pages").without_repeats(whole), "html.parser")
+    assert len(page.select("style")) == 3  # one of all figures, one for each kind
+    names = [script["id"] for script in page.select("script[id$=-module]")]
+    assert names == ["bnn-question-module", "bnn-two_gaussians-module"]
+    assert len(page.select("script[id$=-traits]")) == len(page.select("div.bnn-figure")) == 3
+
+
 def test_bars_say_what_they_fold(extension):
     label = extension("folds").label
     assert label("import os\nx = 1", "") == "Code: imports and settings"
     assert label("x = 1\ndef f():\n    y = 2\nx, z = 3, 4", "") == "Code: f, x, z"
+    assert label("for i in (1, 2):\n    j = i\nx[k] = y = 3", "") == "Code: y"
     assert label("a = b = c = d = e = 1", "") == "Code: a, b, c, d, …"
     assert label("print(1)", "") == "Code"
     assert label("import os", "figure") == "Code of this figure"
@@ -491,7 +515,7 @@ def test_bars_say_what_they_fold(extension):
     [
         (PLOT, "Code of this figure"),
         (
-            "from IPython.display import Markdown\nMarkdown('| a | b |\\n|---|---|\\n| c | d |')",
+            TABLE,
             "Code of this table",
         ),
         ("print(1)", "Code of this output"),
