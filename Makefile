@@ -78,7 +78,7 @@ benchmark-unfamiliar: .venv/installed ## Measure every alarm on foreign inputs, 
 benchmark-digits: .venv/installed ## Measure a Bayesian CNN and its twins over several starts, for the chapters' record
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/digits.py
 
-benchmark-pairs: .venv/installed ## Measure Bayesian networks and their twins, for a record (CIFAR10_FOLDER=PATH adds CIFAR-10)
+benchmark-pairs: .venv/installed ## Measure Bayesian networks and their twins, for the book's page (CIFAR10_FOLDER=PATH adds CIFAR-10)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pairs.py $(if $(CIFAR10_FOLDER),--folder $(CIFAR10_FOLDER))
 
 requirements: ## Compile requirements.txt from pyproject.toml

@@ -1,12 +1,12 @@
 """Is a Bayesian network as good as its deterministic twin? Pairs of one architecture each.
 
-The record is for a page of the book that is not written yet. LeNet-5, AlexNet, 3Conv3FC and
-ResNet-20 learn MNIST and a folder of images, both members of a pair from one start, with one order
-of batches and one number of epochs. 5,000 training images are held out to choose the twin's
-temperature by. A run that is recorded is not repeated, so that a series continues where it was
-stopped. MNIST lies where ``load_mnist`` looks for it; the folder holds ``train`` and ``test``, with
-a subfolder a class. The recorded runs read CIFAR-10 from a JPEG copy: their scores compare the two
-of a pair, and are not to be set beside published ones.
+Explained on the page "As good as its twin?". LeNet-5, AlexNet, 3Conv3FC and ResNet-20 learn MNIST
+and a folder of images, both members of a pair from one start, with one order of batches and one
+number of epochs. 5,000 training images are held out to choose the temperature of the twin by. A run
+that is recorded is not repeated, so that a series continues where it was stopped. MNIST lies where
+``load_mnist`` looks for it; the folder holds ``train`` and ``test``, with a subfolder a class. The
+recorded runs read CIFAR-10 from a JPEG copy: their scores compare the two of a pair, and are not to
+be set beside published ones.
 """
 
 import argparse
