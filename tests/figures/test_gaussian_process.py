@@ -178,8 +178,8 @@ def test_at_first_sight_data_are_missing_and_the_band_is_open_there(shown, modul
     gone = int((~kept).sum())
     text = said(page)
     assert text == (
-        f"{gone} of 25 points are gone, and in the middle of the window the band is "
-        f"{ratio:.2g} times as wide as with them."
+        f"Without {gone} of the 25 points the band is {ratio:.2g} times as wide in the middle "
+        "of the gap."
     )
     assert page.locator("[role=status]").inner_text() == text
     assert drawn(page) == [25 - gone, gone]
@@ -199,7 +199,7 @@ def test_the_button_gives_the_data_back_and_takes_them_again(shown):
     inside = (GRID - MIDDLE).abs() < 0.5
     assert bands(page)[inside].max() < open_band[inside].min() / 3
     assert said(page) == (
-        "All 25 points are seen. Without these 8 the band in the middle would be 7.1 times as wide."
+        "With all 25 points the band is narrow. Without these 8 it is 7.1 times as wide."
     )
     assert not page.locator("svg.drawing text").is_visible()
     pass_time(page, 1100)
@@ -309,6 +309,23 @@ def test_nothing_shifts_whatever_is_said(shown, width):
     for settings in ({"removed": False}, {"removed": True, "window_middle": 2.1}, {"seed": 12}):
         set_traits(page, **settings)
         assert page.evaluate(tops) == before, settings
+
+
+PLACES = """() => [".result", "svg.plot", ".legend"].map((part) => {
+  const {y, height} = document.querySelector(part).getBoundingClientRect();
+  return [y, height];
+})"""
+
+
+@pytest.mark.parametrize("width", [800, 375])
+def test_the_still_keeps_the_place_of_what_comes(shown, browser, width):
+    """A page does not move when the figure's script has run."""
+    live = shown(GaussianProcess(), width=width).evaluate(PLACES)
+    still = browser.new_page(viewport={"width": width, "height": 900})
+    still.set_content(f"<!doctype html>{GaussianProcess().to_html().split('<script')[0]}")
+    assert still.locator("button").count() == 0
+    assert still.evaluate(PLACES) == [pytest.approx(place, abs=0.6) for place in live]
+    still.close()
 
 
 def test_it_fits_one_screen(shown):

@@ -52,16 +52,8 @@ function between(one, other, share) {
 function words(removed, count, ratio) {
   const times = html("b", {}, `${numberText(ratio, 2)} times as wide`);
   return removed
-    ? [
-        `${count} of ${NUM_DATA} points are gone, and in the middle of the window the band is `,
-        times,
-        " as with them.",
-      ]
-    : [
-        `All ${NUM_DATA} points are seen. Without these ${count} the band in the middle would be `,
-        times,
-        ".",
-      ];
+    ? [`Without ${count} of the ${NUM_DATA} points the band is `, times, " in the middle of the gap."]
+    : [`With all ${NUM_DATA} points the band is narrow. Without these ${count} it is `, times, "."];
 }
 
 /** @param {Place<Traits>} place */

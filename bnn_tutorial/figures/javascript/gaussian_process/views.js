@@ -30,9 +30,9 @@ const MIDDLES = [X_DOMAIN[0] + HALF, X_DOMAIN[1] - HALF];
 /** @type {[name: string, sample: string, words: string][]} */
 const LEGEND = [
   ["band", "M1,2h26v10h-26z", "95 % band of the curve (epistemic)"],
-  ["draws", "M1,10Q8,-2,14,6T27,5", "curves drawn from the exact posterior"],
+  ["draws", "M1,10Q8,-2,14,6T27,5", "curves from the posterior"],
   ["data kept", "M14,7h0", "data"],
-  ["data gone", "M10,7a4,4,0,1,0,8,0a4,4,0,1,0,-8,0", "data removed"],
+  ["data gone", "M10,7a4,4,0,1,0,8,0a4,4,0,1,0,-8,0", "removed"],
 ];
 
 /** Return the list that says what the drawings mean. */
@@ -62,7 +62,7 @@ export class FunctionPlot {
       label: "Data, the 95 % band of the curve and functions drawn from the posterior, with a window",
       x: { domain: X_DOMAIN, label: "x", ticks: 0 },
       y: { domain: [-2.6, 2.6], label: "y", ticks: 0 },
-      height: 300,
+      height: 280,
       margin: { left: 26, right: 4, top: 4, bottom: 34 },
       interactive: true,
       draw: () => this.#draw(),
