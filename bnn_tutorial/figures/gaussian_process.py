@@ -15,12 +15,12 @@ class GaussianProcess(Figure):
         k(x, x') = \left(1 + d + \tfrac{d^2}{3}\right) e^{-d}, \quad d = \sqrt5\, |x - x'|, \qquad
         y \sim \mathcal N(f(x), 0.15^2)
 
-    The curve is drawn from the prior, and 25 points of it are observed. The window is 1.8 wide; the
-    reader moves it, and the points in it are left out, or gives them back. Drawn are
-    :math:`\mathrm{mean} \pm 1.96\, \mathrm{std}` of f, the epistemic band, which holds the curve with
-    a probability of 95 % at each x, and eight functions of the posterior. They are conditioned by
-    Matheron's rule, so that each stays what it was where the data stay. Source: Rasmussen and
-    Williams (2006), algorithm 2.1; Wilson et al. (2020).
+    The curve is drawn from the prior, and 25 points of it are observed. The reader moves a window
+    that is 1.8 wide, and the points in it are left out until they are given back. Drawn are
+    :math:`\mathrm{mean} \pm 1.96\, \mathrm{std}` of f, the epistemic band, which holds the curve
+    with a probability of 95 % at each x, and eight functions of the posterior. They are conditioned
+    by Matheron's rule, so that each stays nearly what it was where the data stay. Source: Rasmussen
+    and Williams (2006), algorithm 2.1; Wilson et al. (2020).
 
     Example:
         >>> import bnn_tutorial as bt

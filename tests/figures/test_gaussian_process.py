@@ -83,7 +83,7 @@ def test_drawn_functions_have_the_posteriors_mean_and_covariance(module):
           const posterior = learn(data);
           const only = learn({x: data.x, y: zeros(y)});
           // The data lie on the grid, where the function of the prior has its values.
-          const places = x.map((value) => grid.findIndex((other) => Math.abs(other - value) < 1e-9));
+          const places = x.map((value) => grid.findIndex((at) => Math.abs(at - value) < 1e-9));
           const unit = (length, i) => Float64Array.from({length}, (_, j) => Number(i === j));
           const ofPrior = grid.map((_, i) => {
             const prior = unit(grid.length, i);
@@ -121,6 +121,21 @@ def test_curve_noise_and_draws_come_from_the_prior(module):
     near = 1 - kernel(double([[0.0]]), double([[0.5]])).item()  # half the variance of a difference
     assert_mean(draws, 0.0)
     assert_variance(draws, double([1.0] * 5 + [1.0, 1.0, near] * 3))
+
+
+def test_what_is_drawn_spreads_as_the_band_does(module):
+    found = module(NAME).evaluate(
+        """(seeds) => seeds.map((seed) => {
+          const {condition, makeProblem, outside} = module.mathematics;
+          const problem = makeProblem(seed);
+          const {mean, std, draws} = condition(problem, outside(problem.data.x, 0.5));
+          return [0, 7].flatMap((k) => [5, 30, 70, 100].map(
+            (i) => (draws[k][i] - mean[i]) / std[i]));
+        })""",
+        list(range(600)),
+    )
+    assert_mean(double(found), 0.0)
+    assert_variance(double(found), 1.0)
 
 
 @pytest.mark.parametrize("middle", [MIDDLE, -2.1])
@@ -178,7 +193,7 @@ def test_at_first_sight_data_are_missing_and_the_band_is_open_there(shown, modul
     gone = int((~kept).sum())
     text = said(page)
     assert text == (
-        f"Without {gone} of the 25 points the band is {ratio:.2g} times as wide in the middle "
+        f"Without {gone} of the 25 points the band is {ratio:.1f} times as wide in the middle "
         "of the gap."
     )
     assert page.locator("[role=status]").inner_text() == text

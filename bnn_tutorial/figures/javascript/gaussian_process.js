@@ -1,7 +1,7 @@
 // The figure GaussianProcess: an exact posterior that opens where the reader takes the data away.
 // Shown on the book's first page.
 
-import { Controls, beginFigure, button, html, numberText, prefersStill } from "./shared/controls.js";
+import { Controls, beginFigure, button, html, prefersStill } from "./shared/controls.js";
 import * as mathematics from "./gaussian_process/regression.js";
 import { FunctionPlot, legend } from "./gaussian_process/views.js";
 
@@ -50,7 +50,7 @@ function between(one, other, share) {
  * @param {number} ratio
  */
 function words(removed, count, ratio) {
-  const times = html("b", {}, `${numberText(ratio, 2)} times as wide`);
+  const times = html("b", {}, `${ratio.toFixed(1)} times as wide`);
   return removed
     ? [`Without ${count} of the ${NUM_DATA} points the band is `, times, " in the middle of the gap."]
     : [`With all ${NUM_DATA} points the band is narrow. Without these ${count} it is `, times, "."];

@@ -61,7 +61,7 @@ export class FunctionPlot {
     this.plot = new Plot({
       label: "Data, the 95 % band of the curve and functions drawn from the posterior, with a window",
       x: { domain: X_DOMAIN, label: "x", ticks: 0 },
-      y: { domain: [-2.6, 2.6], label: "y", ticks: 0 },
+      y: { domain: [-3.2, 2.6], label: "y", ticks: 0 },
       height: 280,
       margin: { left: 26, right: 4, top: 4, bottom: 34 },
       interactive: true,
