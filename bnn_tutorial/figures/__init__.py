@@ -4,6 +4,7 @@ from bnn_tutorial.figures.bayes_by_counting import BayesByCounting
 from bnn_tutorial.figures.cover import Cover
 from bnn_tutorial.figures.decide import Decide
 from bnn_tutorial.figures.draw_digit import DrawDigit
+from bnn_tutorial.figures.gaussian_process import GaussianProcess
 from bnn_tutorial.figures.gradient_noise import GradientNoise
 from bnn_tutorial.figures.posterior_gallery import PosteriorGallery
 from bnn_tutorial.figures.posterior_playground import PosteriorPlayground
@@ -17,6 +18,7 @@ __all__ = [
     "Cover",
     "Decide",
     "DrawDigit",
+    "GaussianProcess",
     "GradientNoise",
     "PosteriorGallery",
     "PosteriorPlayground",

@@ -28,8 +28,9 @@ THEMES = {
     ],
     "Colab": [f"document.documentElement.setAttribute('theme', '{x}')" for x in ("dark", "")],
 }
-STATE = """(figure) => [...figure.querySelectorAll("input")]
-  .map((input) => /radio|checkbox/.test(input.type) ? input.checked : input.value)"""
+STATE = """(figure) => [...figure.querySelectorAll("input, [role=slider]")]
+  .map((input) => /radio|checkbox/.test(input.type) ? input.checked
+    : input.value ?? input.getAttribute("aria-valuenow"))"""
 # What is to be seen and heard of a figure but for its sliders and switches: drawings as well.
 LOOK = """(figure) => {
   const copy = figure.cloneNode(true);
@@ -178,7 +179,7 @@ def test_two_on_one_page_leave_each_other_alone(cls, shown):
     first, second = page.query_selector_all(".bnn-figure")
     before = second.evaluate(STATE)
     page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
-    for slider in first.query_selector_all("input[type=range]:visible"):
+    for slider in first.query_selector_all(":is(input[type=range], [role=slider]):visible"):
         slider.press("ArrowRight")
     for switch in first.query_selector_all("input:is([type=radio], [type=checkbox]):visible"):
         switch.click()
