@@ -40,7 +40,8 @@ TO_STILL = """(figure) => {
     for (const {name} of [...node.attributes])
       if (name === "tabindex" || name === "role" || name.startsWith("aria-"))
         node.removeAttribute(name);
-  for (const plot of still.querySelectorAll("svg.plot")) plot.setAttribute("role", "img");
+  for (const plot of still.querySelectorAll("svg.plot"))
+    if (!plot.closest(".room")) plot.setAttribute("role", "img");
   still.querySelectorAll("div, ul").forEach((node) => node.childNodes.length || node.remove());
   return still.innerHTML;
 }"""
