@@ -3,8 +3,9 @@
     python scripts/make_stills.py [NAME ...]
 
 Each figure is opened at its default settings in headless Chromium, and what it drew is written to
-``bnn_tutorial/figures/stills``, without controls and live parts. `make figures` runs this once it
-has built the figures.
+``bnn_tutorial/figures/stills``. Its controls are in it only to keep their room, so that nothing on
+the page moves when the figure takes the still's place: nobody sees them or can reach them. `make
+figures` runs this once it has built the figures.
 """
 
 import sys
@@ -25,16 +26,22 @@ TO_STILL = """(figure) => {
     image.className = canvas.className;
     canvas.replaceWith(image);
   });
-  const live = "button, input, select, output, fieldset, .controls, .buttons, .spoken, .live";
-  still.querySelectorAll(live).forEach((node) => node.remove());
+  still.querySelectorAll(".spoken").forEach((node) => node.remove());
+  const live = "button, input, select, output, fieldset, .controls, .buttons, .live";
+  for (const node of still.querySelectorAll(live)) {
+    if (node.closest(".room")) continue;
+    node.classList.add("room");
+    node.inert = true;
+    for (const part of [node, ...node.querySelectorAll("*")])
+      for (const {name} of [...part.attributes])
+        if (/^(id|for|name|role|tabindex|title|aria-.*)$/.test(name)) part.removeAttribute(name);
+  }
   for (const node of still.querySelectorAll("[tabindex]"))
     for (const {name} of [...node.attributes])
       if (name === "tabindex" || name === "role" || name.startsWith("aria-"))
         node.removeAttribute(name);
-  for (const plot of still.querySelectorAll("svg.plot")) {
-    plot.setAttribute("role", "img");
-    plot.removeAttribute("height"); // a phone shows the picture smaller
-  }
+  for (const plot of still.querySelectorAll("svg.plot"))
+    if (!plot.closest(".room")) plot.setAttribute("role", "img");
   still.querySelectorAll("div, ul").forEach((node) => node.childNodes.length || node.remove());
   return still.innerHTML;
 }"""

@@ -95,9 +95,10 @@ class Figure(anywidget.AnyWidget):
         return {name: getattr(self, name) for name in names}
 
     def still(self) -> str:
-        """Return as HTML what stands in for the figure where no script runs, without controls.
+        """Return as HTML what stands in for the figure where no script runs.
 
-        It is how the figure looks at its default settings. One that is all words may write it from
+        It is how the figure looks at its default settings, with room in place of its controls until
+        a script brings them. One that is all words may write it from
         the settings that it has.
         """
         return (STILLS / f"{self.name}.html").read_text(encoding="utf-8")

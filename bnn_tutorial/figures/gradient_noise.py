@@ -54,7 +54,7 @@ class GradientNoise(Figure):
         False, help="Whether the score function's loss is taken less its expectation m."
     ).tag(sync=True)
     hold_axis = traitlets.Bool(
-        False,
+        True,
         help="Whether the axis stays as it is when a setting moves, or fits the widest histogram.",
     ).tag(sync=True)
     draws = traitlets.Int(

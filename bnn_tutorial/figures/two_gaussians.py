@@ -15,9 +15,11 @@ class TwoGaussians(Figure):
 
     Both integrands are drawn as areas, whose sums are the divergences in nats: in closed form
     between two Gaussians, by quadrature where p has two peaks. What lies beyond the axis, outside
-    [-7, 7], counts too, and is named where it is more than 1 % of the sum. Beside a p with two
-    peaks stand the Gaussians with the lowest divergences, and q slides down either divergence when
-    it is asked to. Source: Kullback and Leibler (1951).
+    [-7, 7], counts too, and is named where it is more than 1 % of the sum. The axes stay as
+    they are, so that equal areas are equal nats at every setting; what is higher than they are
+    is cut off, and its height is written there. Beside a p with two peaks stand the Gaussians
+    with the lowest divergences, and q slides down either divergence when it is asked to.
+    Source: Kullback and Leibler (1951).
 
     Example:
         >>> import bnn_tutorial as bt
@@ -35,6 +37,9 @@ class TwoGaussians(Figure):
         ["gaussian", "two peaks"],
         "gaussian",
         help="What p is: a Gaussian, or 0.65 N(-2.5, 0.6²) + 0.35 N(2.5, 0.9²).",
+    ).tag(sync=True)
+    fit_axes = traitlets.Bool(
+        False, help="Whether the axes follow the highest curve, or stay as they are."
     ).tag(sync=True)
     target_choice = traitlets.Bool(True, help="Whether the reader may choose what p is.").tag(
         sync=True

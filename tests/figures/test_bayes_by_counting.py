@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from helpers.figure_clock import pass_time
+from helpers.figure_clock import pass_frames, pass_time
 from helpers.figure_model import trait
 from torch.testing import assert_close
 from traitlets import TraitError
@@ -130,10 +130,10 @@ def test_at_rest_it_tells_the_chapters_story(shown):
         "99 healthy, positive",
         "891 healthy, negative",
     ]
-    assert page.locator(".belief").all_text_contents() == [
-        "Everyone: 10 of 1,000 are ill, p(ill) = 1%",
-        "→ positive once: 9 of 108 are ill, p(ill) = 8.33%",
-    ]
+    headline = "Of 108 people who test positive, 9 are ill: p(ill | positive) = 8.33%."
+    assert page.inner_text(".result") == page.inner_text("[role=status]") == headline
+    assert page.inner_text(".chain") == "p(ill), test by test: 1% → 8.33%"
+    assert page.inner_text(".note") == "Each mark is a person."
     assert [f.get_attribute("aria-label") for f in page.get_by_role("math").all()] == [
         "9 over 9 plus 99 = 8.33%",
         "0.9 times 0.01 over 0.9 times 0.01 plus 0.1 times 0.99 = 8.33%",
@@ -144,15 +144,12 @@ def test_a_second_test_takes_the_posterior_as_its_prior(shown):
     page = shown(BayesByCounting())
     page.get_by_label("two").check()
     assert trait(page, "positive_tests") == 2
-    assert titles(page)[1] == "8 of 18 are ill"
-    assert page.locator(".belief").all_text_contents() == [
-        "Everyone: 10 of 1,000 are ill, p(ill) = 1%",
-        "→ positive once: 9 of 108 are ill, p(ill) = 8.33%",
-        "→ twice: 8 of 18 are ill, p(ill) = 45%",
-    ]
-    # 8 of 18 is 44.4%: a rounded count is no fraction beside the formula.
-    assert "expected are 8.1 ill of 18 positive twice" in page.inner_text(".note")
-    formula = page.get_by_role("math").get_attribute("aria-label")
+    # 8 of 18 would be 44.4%.
+    assert titles(page)[1] == "8.1 of 18 expected ill"
+    assert page.inner_text(".chain") == "p(ill), test by test: 1% → 8.33% → 45%"
+    assert page.inner_text(".note") == "Expected values; the marks are the nearest whole people."
+    counted, formula = (f.get_attribute("aria-label") for f in page.get_by_role("math").all())
+    assert counted == "8.1 over 8.1 plus 9.9 = 45%"
     assert formula.startswith("0.9 times 0.08333 over")
     assert formula.endswith("= 45%")
 
@@ -177,7 +174,7 @@ def test_touching(shown):
     box = page.get_by_label("Specificity").bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
     assert trait(page, "specificity") == 1
-    assert titles(page)[1] == "7 of 7 are ill"
+    assert titles(page)[1] == "7.29 of 7.29 expected ill"
 
 
 def test_keyboard_alone(shown):
@@ -199,7 +196,7 @@ def test_keyboard_alone(shown):
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowDown")
     assert trait(page, "positive_tests") == 2
-    assert titles(page)[1] == "10 of 19 are ill"
+    assert titles(page)[1] == "10 of 18.93 expected ill"
 
 
 def test_a_screen_reader_hears_the_result_once_it_rests(shown):
@@ -207,9 +204,10 @@ def test_a_screen_reader_hears_the_result_once_it_rests(shown):
     page.get_by_label("three").check()
     status = page.locator("p[role=status]")
     pass_time(page, 900)
-    assert "7 of 8 are ill" not in status.text_content()
+    assert "three times" not in status.text_content()
     pass_time(page, 200)
-    assert "then three times: 7 of 8 are ill, p(ill) is 88%" in status.text_content()
+    said = "Of 8.28 people expected to test positive three times, 7.29 are ill: p(ill | positive"
+    assert status.text_content() == f"{said} three times) = 88%."
 
 
 def test_what_python_sets_is_drawn(shown):
@@ -222,18 +220,18 @@ def test_what_python_sets_is_drawn(shown):
 @pytest.mark.parametrize(
     ("setting", "share", "sentence"),
     [
-        ({"specificity": 1.0}, "9 of 9 are ill", "positive once: 9 of 9 are ill, p(ill) = 100%"),
-        ({"prevalence": 0.001, "specificity": 0.5}, "1 of 501 is ill", "p(ill) = 0.18%"),
-        ({"prevalence": 0.001}, "1 of 101 is ill", "Counts are rounded"),
+        ({"specificity": 1.0}, "9 of 9 are ill", "9 are ill: p(ill | positive) = 100%"),
+        ({"prevalence": 0.001, "specificity": 0.5}, "0.9 of 500.4 expected ill", "= 0.18%"),
+        ({"prevalence": 0.001}, "0.9 of 100.8 expected ill", "nearest whole people"),
         (
             {"prevalence": 0.001, "sensitivity": 0.5, "specificity": 1.0, "positive_tests": 2},
-            "nobody is there",
-            "Fewer than one in 1,000 is expected there (0.25)",
+            "0.25 of 0.25 expected ill",
+            "Expected values: too few for a mark.",
         ),
         (
             {"prevalence": 0.5, "sensitivity": 1.0, "specificity": 0.995, "positive_tests": 3},
-            "500 of 500 are ill",
-            "p(ill) = over 99.9%",
+            "500 of 500 expected ill",
+            "p(ill | positive three times) > 99.9%",
         ),
     ],
 )
@@ -244,7 +242,49 @@ def test_extremes_are_said_plainly(shown, setting, share, sentence):
     assert not re.search("NaN|undefined|Infinity|∞", page.inner_html(".bnn-figure"))
 
 
-@pytest.mark.parametrize("width", [375, 800])
+SHOWN = """(settings) => settings.map((setting) => {
+  for (const [name, value] of Object.entries(setting)) model.set(name, value);
+  const text = (selector) => document.querySelector(selector).textContent;
+  const [everyone, positives] = [...document.querySelectorAll(".title strong")];
+  const [counted, formula] = [...document.querySelectorAll("[role=math]")];
+  return {
+    headline: text(".result"), positives: positives.textContent, chain: text(".chain"),
+    legend: [...document.querySelectorAll(".legend li")].map((node) => node.textContent),
+    counted: counted.getAttribute("aria-label"), formula: formula.getAttribute("aria-label"),
+  };
+})"""
+NUMBER = r"[\d,.]+(?: × 10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?"
+
+
+def number(text):
+    mantissa, _, power = text.replace(",", "").partition(" × 10")
+    exponent = power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
+    return float(mantissa) * 10 ** int(exponent or 0)
+
+
+def test_headline_titles_legend_and_formula_agree_at_every_setting(shown):
+    page = shown(BayesByCounting(), reduced_motion="reduce")
+    for setting, found in zip(SETTINGS, page.evaluate(SHOWN, SETTINGS), strict=True):
+        ill, healthy = 1000 * joint(**setting)[:, 0]
+        all_positive, exact = (ill + healthy).item(), (ill / (ill + healthy)).item()
+        value = re.search(r"[=>] ([\d.]+)%\.$", found["headline"])[1]
+        percent = pytest.approx(100 * exact, rel=0.006)
+        assert float(value) == percent
+        assert found["chain"].removeprefix("over ").endswith(f"{value}%")
+        assert found["counted"].endswith(f" {value}%")
+        assert found["formula"].endswith(f" {value}%")
+        # None of the counts is rounded by more than its three digits: "1 of 11" for 0.81 would be.
+        first, second = re.findall(NUMBER, found["positives"])
+        assert number(first) == pytest.approx(ill.item(), rel=0.006)
+        assert number(second) == pytest.approx(all_positive, rel=0.006)
+        assert 100 * number(first) / number(second) == pytest.approx(100 * exact, rel=0.012)
+        said = re.match(rf"Of ({NUMBER}) people .*, ({NUMBER}) (?:is|are) ill", found["headline"])
+        assert said.groups() == (second, first)
+        assert found["counted"].startswith(f"{first} over {first} plus ")
+        assert found["legend"][0].startswith(f"{first} ill")
+
+
+@pytest.mark.parametrize("width", [320, 375, 800])
 @pytest.mark.parametrize("tests", [1, 2, 3])
 def test_nothing_below_moves_while_a_slider_does(shown, width, tests):
     page = shown(BayesByCounting(positive_tests=tests), width=width)
@@ -253,7 +293,7 @@ def test_nothing_below_moves_while_a_slider_does(shown, width, tests):
         slider = page.get_by_label(name)
         for key in ("Home", *["PageUp"] * 10):
             slider.press(key)
-            heights.add(page.locator(".bnn-figure").bounding_box()["height"])
+            heights.add(round(page.locator(".bnn-figure").bounding_box()["height"]))
     assert len(heights) == 1
 
 
@@ -271,6 +311,59 @@ def test_prevalence_stops_at_round_numbers(shown):
     assert found[-1] == 0.5
     assert found == sorted(set(found))
     assert all(float(f"{value:.1g}") == value or "15" in f"{value}" for value in found)
+
+
+AIR = """() => [...document.querySelectorAll(".air path")].map((path) => {
+  const boxes = path.getAttribute("d") ? path.getBoundingClientRect() : null;
+  const marks = (path.getAttribute("d").match(/M/g) ?? []).length;
+  return [path.getAttribute("class"), marks, boxes && [boxes.x, boxes.y]];
+})"""
+
+
+def in_the_air(page):
+    """How many marks of each kind are on their way, and where the first of them is."""
+    return {kind: (marks, place) for kind, marks, place in page.evaluate(AIR) if marks}
+
+
+def visibility(page):
+    """Whether those who test positive are to be seen in their panel."""
+    marks = page.locator("svg.people").nth(1).locator("path").first
+    return marks.evaluate("(path) => getComputedStyle(path).visibility")
+
+
+def test_who_changes_the_panel_is_seen_on_the_way(shown):
+    page = shown(BayesByCounting())
+    everyone, positives = (panel.bounding_box() for panel in page.locator("svg.people").all())
+    assert in_the_air(page) == {}
+    page.evaluate("model.set('sensitivity', 0.5)")  # 4 of the ill go back to the first panel
+    begin = in_the_air(page)
+    assert {kind: marks for kind, (marks, _) in begin.items()} == {
+        "ill-positive leave": 4,
+        "ill-positive stay": 5,
+        "healthy-positive stay": 99,
+    }
+    assert visibility(page) == "hidden"
+    assert begin["ill-positive leave"][1][0] > positives["x"]
+    pass_frames(page, 30)
+    middle = in_the_air(page)["ill-positive leave"][1][0]
+    assert everyone["x"] < middle < begin["ill-positive leave"][1][0] - 20
+    pass_time(page, 1000)
+    assert in_the_air(page) == {}
+    assert drawn(page)[1] == [5, 0, 99, 0]
+    assert visibility(page) == "visible"
+    page.get_by_label("Specificity").press("Home")  # 396 more of the healthy come over
+    marks, place = in_the_air(page)["healthy-positive join"]
+    assert marks == 396
+    assert place[0] < positives["x"]
+    pass_time(page, 1000)
+    assert in_the_air(page) == {}
+
+
+def test_with_reduced_motion_nobody_is_on_the_way(shown):
+    page = shown(BayesByCounting(), reduced_motion="reduce")
+    page.get_by_label("three").check()
+    assert in_the_air(page) == {}
+    assert visibility(page) == "visible"
 
 
 @pytest.mark.parametrize("width", [320, 375, 800])

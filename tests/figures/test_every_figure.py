@@ -63,6 +63,19 @@ ASKED = """(traits) => {
   }
   module.default.render({model, el: document.body.appendChild(document.createElement("div"))});
 }"""
+# All that is to be read or heard of a figure, and what numbers must not look like.
+TEXTS = """(figure) => [figure, ...figure.querySelectorAll("*")].flatMap((node) => [
+  ...[...node.childNodes].filter((child) => child instanceof Text).map(({data}) => data),
+  ...["aria-label", "aria-valuetext", "alt"].map((name) => node.getAttribute(name) ?? ""),
+])"""
+NO_NUMBER = re.compile(r"[-−]0(?:[.,]0+)?(?![\d.,]*\d)|NaN|Infinity|undefined|null")
+# What is written at the axes of each plot, and where a plot says that its scale is new.
+AXES = """(figure) => [...figure.querySelectorAll("svg.plot")].map((plot) => [
+  [...plot.querySelectorAll(".axes .tick")].map((tick) => tick.textContent).join(" "),
+  [...plot.querySelectorAll(".new-scale")].map((text) => text.textContent).join(""),
+])"""
+# The loss plot of the playground follows its training, frame by frame.
+FOLLOWS = {"posterior_playground"}
 TRAITS = "(names) => Object.fromEntries(names.map((name) => [name, model.get(name)]))"
 
 
@@ -143,7 +156,11 @@ def test_still_shows_the_figure_without_its_controls(cls):
     assert all(
         node["src"].startswith("data:image/") and node["alt"] for node in still.select("img")
     )
-    assert still.select(f"{CONTROLS}, script, style, [id], [aria-live], [role=status]") == []
+    # Controls keep their room, and nobody sees or reaches them.
+    rooms = still.select(".room")
+    assert all(room.has_attr("inert") for room in rooms)
+    assert all(node.find_parent(class_="room") or node in rooms for node in still.select(CONTROLS))
+    assert still.select("script, style, [id], [for], [name], [aria-live], [role=status]") == []
     # A fold opens without a script, and something has to be in it.
     assert all(fold.summary.find_next_siblings() for fold in still.select("details"))
     # Colours come from the style sheet, which follows the theme.
@@ -159,7 +176,8 @@ def test_scripts_off_the_still_stands_there_with_a_note(cls, browser, tmp_path):
         shown = figure.locator("svg, img" if draws(cls) else ":scope > :not(noscript) p")
         assert shown.first.is_visible()
         assert figure.locator("noscript p").is_visible()
-        assert figure.locator(CONTROLS).count() == 0
+        assert not any(control.is_visible() for control in figure.locator(CONTROLS).all())
+        assert not any(room.bounding_box() for room in figure.locator(".room").all())
 
 
 def test_html_form_names_no_address(cls):
@@ -292,6 +310,56 @@ def test_sliders_lead_to_the_bounds_of_their_traits(cls, shown):
         assert len(whole) == 1, slider.evaluate("(node) => node.labels[0].textContent")
         moved.update(whole)
     assert len(moved) == page.locator("input[type=range]").count()
+
+
+def used(page):
+    """Yield a name for each end to which a slider, and each choice to which a switch leads."""
+    page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
+    name = "({labels}) => labels[0].textContent"
+    for slider in page.locator("input[type=range]").all():
+        before = slider.input_value()
+        for key in ("Home", "End") if slider.is_visible() else ():
+            slider.press(key)
+            pass_frames(page)
+            yield slider.evaluate(name), key
+        slider.evaluate(
+            "(node, value) => { node.value = value; node.dispatchEvent(new Event('input')); }",
+            before,
+        )
+        pass_frames(page)
+        yield slider.evaluate(name), before
+    for switch in page.locator("input:is([type=radio], [type=checkbox])").all():
+        if switch.is_visible():
+            switch.click()
+            pass_frames(page)
+            yield switch.evaluate(name), "click"
+
+
+def test_no_number_is_minus_zero_or_none(cls, shown):
+    page = shown(cls(), reduced_motion="reduce")
+    figure = page.query_selector(".bnn-figure")
+    wrong = [text for text in figure.evaluate(TEXTS) if NO_NUMBER.search(text)]
+    for setting in used(page):
+        wrong += [(setting, t) for t in figure.evaluate(TEXTS) if NO_NUMBER.search(t)]
+    assert wrong == []
+    assert all(map(NO_NUMBER.search, ["−0.00", "at -0", "−0,", "NaN", "x −0.0 nats"]))
+    assert not any(map(NO_NUMBER.search, ["−0.05", "-0.1", "1.0−0.5", "−0,012"]))
+
+
+def test_no_axis_takes_another_scale_in_silence(cls, shown):
+    if cls.name in FOLLOWS:
+        pytest.skip("its loss plot follows the steps")
+    page = shown(cls(), reduced_motion="reduce")
+    figure = page.query_selector(".bnn-figure")
+    before = figure.evaluate(AXES)
+    assert all(said == "" for _, said in before)
+    silent = []
+    for setting in used(page):
+        after = figure.evaluate(AXES)
+        pairs = zip(before, after, strict=True)
+        silent += [setting for (was, _), (now, said) in pairs if was != now and not said]
+        before = after
+    assert silent == []
 
 
 def test_colours_follow_the_theme_of_every_host(cls, shown):

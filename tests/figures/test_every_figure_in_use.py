@@ -5,12 +5,24 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from helpers.figure_clock import pass_frames, pass_time, rest
+from helpers.figure_clock import pass_frames, pass_time, rest, settle
 
 FIGURE_FAULTS = Path(__file__).with_name("figure_faults.js").read_text(encoding="utf-8")
 PAGE_FAULTS = (
     Path(__file__).parents[1].joinpath("helpers/page_faults.js").read_text(encoding="utf-8")
 )
+LARGEST_SHIFT = 0.02  # of what is in sight, by the browser's own measure
+# How far things have moved since the last call. The browser would forgive what follows a key.
+SHIFT = """() => {
+  const add = (entries) => entries.forEach(({value}) => (window.moved += value));
+  if (window.moved === undefined) {
+    window.observer = new PerformanceObserver((list) => add(list.getEntries()));
+    observer.observe({type: "layout-shift"});
+  } else add(observer.takeRecords());
+  const {moved} = window;
+  window.moved = 0;
+  return moved;
+}"""
 DARK_PAGE = "html[data-theme=dark] { background: #121212; color: #ddd }"
 SYSTEM_PAGE = "html { background: Canvas; color-scheme: light dark }"
 CONTROLS = "button:enabled, input, select, summary, [tabindex='0']"
@@ -200,3 +212,54 @@ def test_taken_away_it_leaves_nothing_behind(cls, module_page):
     assert {name: left for name, left in result["after"].items() if left} == {}
     pass_time(page, 200)
     assert page.evaluate("frames_asked") == 0
+
+
+# Its sentences grow by a line or more when the reader chooses another method.
+GROWS = {"posterior_playground"}
+
+
+def shift(page):
+    """How far things have moved on the page since this was last asked."""
+    settle(page)
+    return page.evaluate(SHIFT)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (375, 740)])
+def test_nothing_moves_when_it_takes_its_stills_place(cls, watched, width, height):
+    page = watched(requests=False, viewport={"width": width, "height": height})
+    held = cls().to_html().replace("<script>(async", "<script>window.begin = (async")
+    held = held.replace("})();</script>", "});</script>")
+    head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
+    page.set_content(f"{head}<p>Before.</p>{held}<p>After.</p>")
+    figure = page.locator(".bnn-figure")
+    shift(page)
+    before = figure.bounding_box()
+    page.evaluate("begin()")
+    page.wait_for_selector(".bnn-figure[data-ready]")
+    assert shift(page) <= LARGEST_SHIFT
+    assert figure.bounding_box() == pytest.approx(before, abs=2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (375, 740)])
+def test_nothing_moves_when_a_control_does(cls, shown, width, height):
+    if cls.name in GROWS:
+        pytest.skip("its sentences grow")
+    page = shown(cls(), width=width, height=height, reduced_motion="reduce")
+    # As wide letters as the book's; and no scrolling that would hide what has moved.
+    page.add_style_tag(content="html { font-family: sans-serif; overflow-anchor: none }")
+    page.eval_on_selector_all("details", OPEN)
+    shift(page)
+    moved = {}
+    for slider in page.locator("input[type=range]").all():
+        for key in ("Home", "End") if slider.is_visible() else ():
+            slider.scroll_into_view_if_needed()
+            shift(page)
+            slider.press(key)
+            moved[slider.evaluate("({labels}) => labels[0].textContent"), key] = shift(page)
+    for switch in page.locator("input:is([type=radio], [type=checkbox])").all():
+        if switch.is_visible():
+            switch.scroll_into_view_if_needed()
+            shift(page)
+            switch.click()
+            moved[switch.evaluate("({labels}) => labels[0].textContent"), "click"] = shift(page)
+    assert {move: size for move, size in moved.items() if size > LARGEST_SHIFT} == {}

@@ -1,6 +1,7 @@
 """The figure "gradient noise": its gradients, their variances, and its use by hand and by key."""
 
 import itertools
+import re
 
 import pytest
 import sympy
@@ -168,6 +169,20 @@ def table(page):
     return [row.locator("th, td").all_inner_texts() for row in page.locator("tbody tr").all()]
 
 
+def test_a_question_stands_at_the_top_and_its_answer_below(shown):
+    page = shown(GradientNoise())
+    first, second = page.locator(".bnn-figure > *").all()[:2]
+    assert first.inner_text() == "Which estimator finds the gradient with the fewest draws?"
+    score, weight, local = (float(row[3]) for row in table(page))
+    answer = second.locator(".result").inner_text()
+    ratios = [float(number) for number in re.findall(r"[\d.]*\d", answer)]
+    assert ratios == pytest.approx([weight / local, score / local], rel=0.05)  # two digits
+    pass_time(page, 1100)
+    assert page.locator("[role=status]").text_content() == f"{answer} 1,000 draws of each."
+    page.get_by_label("baseline").click()
+    assert second.locator(".result").inner_text().endswith("with the baseline.")
+
+
 def test_table_shows_the_draws_of_the_seed(shown, module):
     settings = {"std": 0.3, "weights": 4, "batch_size": 8, "seed": 3}
     page = shown(GradientNoise(draws=500, baseline=True, **settings))
@@ -230,16 +245,17 @@ def test_axis_is_fitted_or_held(shown):
 
     fitted = axis()
     before = widths()
-    page.get_by_label("hold the axis").click()
     assert traits(page, "hold_axis") == [True]
-    assert "axis held" in page.locator("svg .label").text_content()
     page.get_by_label("standard deviation").press("Home")
     assert axis() == fitted
+    assert page.locator(".new-scale").count() == 0
     score, weight, _ = (now / then for now, then in zip(widths(), before, strict=True))
     assert score == pytest.approx((114.15 / 21.75) ** 0.5, rel=0.2)  # of 1,000 draws
     assert weight == pytest.approx(0.1 / 0.5, rel=0.2)
     page.get_by_label("hold the axis").click()
     assert axis() != fitted
+    assert "axis fitted" in page.locator("svg .label").text_content()
+    assert page.locator(".new-scale").all_text_contents() == ["↔ new scale"]
 
 
 def test_what_lies_beyond_the_axis_is_counted(shown, module):
@@ -263,10 +279,10 @@ def test_single_draws_are_shown_without_a_spread(shown):
     assert [row[1:3] for row in table(page)] == [["–", "–"]] * 3
     assert page.get_by_role("button", name="Reset").is_disabled()
     page.get_by_role("button", name="1 draw", exact=True).click()
-    assert page.locator(".result").inner_text().startswith("1 draw of each")
+    assert page.locator(".count").inner_text().startswith("1 draw of each")
     assert [row[1:3] for row in table(page)] == [["–", "–"]] * 3
     page.get_by_role("button", name="1 draw", exact=True).click()
-    assert page.locator(".result").inner_text().startswith("2 draws of each")
+    assert page.locator(".count").inner_text().startswith("2 draws of each")
     assert "–" not in table(page)[0][1:3]
 
 
@@ -328,7 +344,7 @@ def test_used_by_keyboard_alone(shown):
     press("Tab", "ArrowRight", "Tab", "End", "Tab", "ArrowLeft", "ArrowLeft", "Tab", "Space")
     assert traits(page, "std", "weights", "batch_size", "baseline") == [0.55, 100, 48, True]
     press("Tab", "Space")
-    assert traits(page, "hold_axis") == [True]
+    assert traits(page, "hold_axis") == [False]
     press("Tab", "Tab", "Enter", "Tab", "Space")  # past Play
     assert traits(page, "draws") == [2001]
     press("Tab", "Enter", "Enter")  # a second time it does nothing
@@ -339,7 +355,7 @@ def test_used_by_keyboard_alone(shown):
 
 def drawn(page):
     """How many draws the figure shows."""
-    return int(page.locator(".result").inner_text().split()[0].replace(",", ""))
+    return int(page.locator(".count").inner_text().split()[0].replace(",", ""))
 
 
 def test_plays_in_sight_only_and_says_where_it_paused(shown):
@@ -387,8 +403,8 @@ def test_ends_at_the_most_draws(shown):
     assert drawn(page) == 99_999
     page.get_by_role("button", name="1,000 draws").press("Enter")
     assert traits(page, "draws") == [100_000]
-    text = page.locator(".result").inner_text()
-    assert text.startswith("100,000 draws: enough. Reset to start again.")
+    text = page.locator(".count").inner_text()
+    assert text.startswith("100,000 draws of each: enough. Reset to start again.")
     enabled = [b.inner_text() for b in page.get_by_role("button").all() if b.is_enabled()]
     assert enabled == ["Reset"]
     page.keyboard.press("Enter")  # the focus has stayed, and nothing more is drawn
@@ -402,7 +418,7 @@ def test_ends_at_the_most_draws(shown):
 MANY = """(traits) => {
   const model = new module.PageModel(traits);
   module.default.render({ model, el: document.body });
-  return document.querySelector(".result").textContent;
+  return document.querySelector(".count").textContent;
 }"""
 
 
@@ -423,10 +439,10 @@ def test_table_stays_in_its_place(shown, width):
     page = shown(GradientNoise(draws=0), width=width)
     tops = [page.locator("table").bounding_box()["y"]]
     page.evaluate("model.set('std', 0.1), model.set('weights', 1), model.set('batch_size', 100)")
-    for draws, text in ((1000, "1,000 "), (100_000, "100,000 draws: enough")):
+    for draws, text in ((1000, "1,000 "), (100_000, "100,000 draws of each: enough")):
         page.evaluate("(draws) => model.set('draws', draws)", draws)
         pass_frames(page)
-        assert page.locator(".result").inner_text().startswith(text)
+        assert page.locator(".count").inner_text().startswith(text)
         tops.append(page.locator("table").bounding_box()["y"])
     assert tops == pytest.approx([tops[0]] * 3, abs=0.5)
 
@@ -455,7 +471,7 @@ SET_TOGETHER = """([traits, values]) => {
   const { held } = model;
   model.held = null;
   held.forEach((listener) => listener());
-  return [model.get("draws"), document.querySelector(".result").textContent];
+  return [model.get("draws"), document.querySelector(".count").textContent];
 }"""
 
 

@@ -7,6 +7,7 @@ import {
   Controls,
   beginFigure,
   button,
+  fixedText,
   html,
   numberText,
   prefersStill,
@@ -56,7 +57,7 @@ const varianceText = (value) =>
 function meanText({ mean, error }) {
   if (!(error > 0)) return "–";
   const digits = Math.min(Math.max(1 - Math.floor(Math.log10(error)), 0), 6);
-  return `${mean.toFixed(digits).replace("-", "−")} ± ${error.toFixed(digits)}`;
+  return `${fixedText(mean, digits)} ± ${fixedText(error, digits)}`;
 }
 
 /** @param {Place<Traits>} place */
@@ -125,7 +126,7 @@ function render({ model, el }) {
   // The plot
 
   const axisLabel = () =>
-    `one draw of the gradient with respect to μ${model.get("hold_axis") ? ", axis held" : ""}`;
+    `one draw of the gradient with respect to μ${model.get("hold_axis") ? "" : ", axis fitted"}`;
   // The axis fits the widest of all, so that the baseline is seen to narrow it.
   /** @returns {[number, number]} */
   const fittedAxis = () => {
@@ -133,7 +134,7 @@ function render({ model, el }) {
     return [TRUTH - reach, TRUTH + reach];
   };
   const redraw = () => {
-    if (!model.get("hold_axis")) plot.setDomain("x", fittedAxis());
+    plot.rescale("x", model.get("hold_axis") ? plot.axes.x.domain : fittedAxis());
     plot.axes.x.label = axisLabel();
     plot.redraw();
   };
@@ -236,16 +237,19 @@ function render({ model, el }) {
     html("tbody", {}, ...cells.map((row) => html("tr", {}, ...row))),
   );
   const result = controls.liveText();
+  const drawnSoFar = html("p", { class: "count" });
 
-  const words = () => {
+  const finding = () => {
     const [score, pathwise, local] = rows().map(({ key }) => exact[key]);
-    const drawn = `${whole(count())} ${count() === 1 ? "draw" : "draws"}`;
-    const state = isSpent() ? `${drawn}: enough. Reset to start again.` : `${drawn} of each.`;
     const [weight, all] = [pathwise, score].map((variance) => numberText(variance / local, 2));
     return (
-      `${state} One local draw is as precise as ${weight} weight ` +
-      `${weight === "1" ? "draw" : "draws"} or ${all} score-function draws.`
+      `One local draw is as precise as ${weight} weight ${weight === "1" ? "draw" : "draws"} or ` +
+      `${all} score-function draws${model.get("baseline") ? " with the baseline" : ""}.`
     );
+  };
+  const countWords = () => {
+    const drawn = `${whole(count())} ${count() === 1 ? "draw" : "draws"} of each`;
+    return isSpent() ? `${drawn}: enough. Reset to start again.` : `${drawn}.`;
   };
 
   const show = () => {
@@ -260,7 +264,8 @@ function render({ model, el }) {
     const x = plot.x(TRUTH);
     setAttributes(truth, { x1: x, x2: x, y1: plot.margin.top, y2: plot.y(0) });
     setAttributes(truthName, { x, y: 16 });
-    result.show(words());
+    drawnSoFar.textContent = countWords();
+    result.show(finding(), `${finding()} ${countWords()}`);
     // A button that is disabled would lose the focus: this one keeps it, and does nothing.
     for (const node of [play, one, thousand]) node.ariaDisabled = String(isSpent());
     reset.ariaDisabled = String(wanted === 0);
@@ -284,13 +289,17 @@ function render({ model, el }) {
     wanted = count();
     choose(wanted);
   };
-  const play = button("Play", () => {
-    if (playing) return pause();
-    if (isSpent()) return;
-    playing = true;
-    play.textContent = "Pause";
-    loop.start();
-  });
+  const play = button(
+    "Play",
+    () => {
+      if (playing) return pause();
+      if (isSpent()) return;
+      playing = true;
+      play.textContent = "Pause";
+      loop.start();
+    },
+    { class: "play" },
+  );
   /** @param {number} more */
   const add = (more) => choose((playing ? count() : wanted) + more);
   const one = button("1 draw", () => add(1));
@@ -317,6 +326,8 @@ function render({ model, el }) {
   const width = { min: 0.1, max: 1, step: 0.05 };
   beginFigure(el, "gradient_noise");
   el.append(
+    html("p", { class: "asked" }, "Which estimator finds the gradient with the fewest draws?"),
+    result.node,
     html(
       "div",
       { class: "controls" },
@@ -331,8 +342,8 @@ function render({ model, el }) {
       ),
     ),
     plot.svg,
-    html("div", { class: "buttons" }, ...(prefersStill() ? [] : [play]), one, thousand, reset),
-    result.node,
+    html("div", { class: "buttons" }, play, one, thousand, reset),
+    drawnSoFar,
     table,
   );
   restart();

@@ -7,8 +7,10 @@ import * as mathematics from "./two_gaussians/divergence.js";
 import {
   BOUNDS,
   Density,
+  FIXED_AXES,
   Integrand,
   natsText,
+  placeText,
   QUANTITIES,
   swatch,
   X,
@@ -28,7 +30,7 @@ const { areas, bestFits, divergenceOf, gaussian, logDensity, slide, TWO_PEAKS } 
 
 /**
  * @typedef {{ q_mean: number, q_std: number, p_mean: number, p_std: number,
- *   target: "gaussian" | "two peaks", target_choice: boolean }} Traits
+ *   target: "gaussian" | "two peaks", target_choice: boolean, fit_axes: boolean }} Traits
  */
 
 /** @type {Kind[]} */
@@ -36,18 +38,10 @@ const DIRECTIONS = [
   { direction: "reverse", name: "KL(q‖p)", integrand: "q log(q/p)" },
   { direction: "forward", name: "KL(p‖q)", integrand: "p log(p/q)", xLabel: "weight w" },
 ];
-const LEGEND = {
-  gaussian: [
-    ["curve q", "q: drag ● to move it, ◆ to widen it"],
-    ["curve p", "p, likewise"],
-  ],
-  "two peaks": [
-    ["curve q", "q: drag ● to move it, ◆ to widen it"],
-    ["curve p", "p, the target"],
-    ["fit reverse", "lowest KL(q‖p), one at each peak"],
-    ["fit forward", "lowest KL(p‖q), over both"],
-  ],
-};
+const FITS_LEGEND = [
+  ["fit reverse", "lowest KL(q‖p), one at each peak"],
+  ["fit forward", "lowest KL(p‖q), over both"],
+];
 
 const STEP_TIME = 16; // milliseconds of a slide's step
 
@@ -65,21 +59,28 @@ const peakDensity = ([{ mean, std }]) => Math.exp(logDensity(gaussian(mean, std)
  *
  * @param {Record<Direction, number>} nats
  * @param {Record<Direction, Distribution[]> | null} fits the closest Gaussians to two peaks
+ * @param {Kind | null} resting whose bottom q has reached
  */
-function words({ reverse, forward }, fits) {
-  if (!fits && Math.max(reverse, forward) < 5e-4)
-    return "q and p agree: no draw can tell them apart.";
+function words(nats, fits, resting) {
+  const [reverse, forward] = [natsText(nats.reverse), natsText(nats.forward)];
   if (!fits)
-    return (
-      `On average, a draw of q says ${natsText(reverse)} nats for q and against p; ` +
-      `a draw of p says ${natsText(forward)} nats for p and against q.`
-    );
+    return Math.max(nats.reverse, nats.forward) < 5e-4
+      ? "q and p agree: both divergences are 0 nats."
+      : `On average a draw of q says ${reverse} nats for q, a draw of p ${forward} nats for p.`;
   /** @param {Direction} direction */
-  const lowest = (direction) =>
-    natsText(Math.min(...fits[direction].map((fit) => divergenceOf[direction](fit, TWO_PEAKS))));
+  const lowest = (direction) => {
+    const values = fits[direction].map((fit) => divergenceOf[direction](fit, TWO_PEAKS));
+    const place = direction === "reverse" ? "at the left peak" : "over both peaks";
+    return `the lowest is ${natsText(Math.min(...values))}, ${place}`;
+  };
+  if (resting)
+    return (
+      `No small move of q lowers ${resting.name}: it is ${natsText(nats[resting.direction])} nats; ` +
+      `${lowest(resting.direction)}.`
+    );
   return (
-    `KL(q‖p) is ${natsText(reverse)} nats; the lowest is ${lowest("reverse")}, at the left peak. ` +
-    `KL(p‖q) is ${natsText(forward)} nats; the lowest is ${lowest("forward")}, over both peaks.`
+    `KL(q‖p) is ${reverse} nats; ${lowest("reverse")}. ` +
+    `KL(p‖q) is ${forward} nats; ${lowest("forward")}.`
   );
 }
 
@@ -100,7 +101,7 @@ function render({ model, el }) {
   const top = new Plot({
     label: "Densities of q and p",
     x: X_AXIS,
-    y: { domain: [0, 1], label: "density", ticks: 4 },
+    y: { domain: [0, 1], label: "density", ticks: 5 },
     height: 236,
     margin: { top: 14, bottom: 22 },
     draw: drawDensities,
@@ -152,24 +153,37 @@ function render({ model, el }) {
       name: `${name}_${quantity}`,
       label: `${QUANTITIES[quantity]} of ${name}`,
       ...BOUNDS[quantity],
-      text: (value) => value.toFixed(2).replace("-", "−"),
+      text: placeText,
     });
   const slidersOfQ = [slider("q", "mean"), slider("q", "std")];
   const slidersOfP = [slider("p", "mean"), slider("p", "std")];
-  const sliders = html("div", { class: "controls" });
-  const legend = html("ul", { class: "legend" });
+  const sliders = html("div", { class: "controls" }, ...slidersOfQ, ...slidersOfP);
+  /** @param {string[]} entry */
+  const entry = ([name, text]) => html("li", {}, swatch("M1,7H25", name), text);
+  const nameOfP = html("span");
+  const legendOfFits = FITS_LEGEND.map(entry);
+  const legend = html(
+    "ul",
+    { class: "legend" },
+    entry(["curve q", "q: drag ● to move it, ◆ to widen it"]),
+    html("li", {}, swatch("M1,7H25", "curve p"), nameOfP),
+    ...legendOfFits,
+  );
   const result = controls.liveText();
   const buttons = DIRECTIONS.map((kind) =>
     button(`Let q slide down ${kind.name}`, () => press(kind), { "aria-pressed": "false" }),
   );
 
   function showTarget() {
-    target.hidden = !model.get("target_choice");
-    sliders.replaceChildren(...slidersOfQ, ...(isTwoPeaks() ? [] : slidersOfP));
-    const entries = LEGEND[model.get("target")];
-    legend.replaceChildren(
-      ...entries.map(([name, text]) => html("li", {}, swatch("M1,7H25", name), text)),
-    );
+    const choosable = model.get("target_choice");
+    target.hidden = !choosable;
+    result.node.classList.toggle("long", choosable || isTwoPeaks());
+    nameOfP.textContent = isTwoPeaks() ? "p, the target" : "p, likewise";
+    // What may come back keeps its place, so that nothing moves when it does.
+    const away = choosable ? "away" : "gone";
+    for (const node of slidersOfP) node.classList.remove("away", "gone");
+    for (const node of legendOfFits) node.classList.remove("away", "gone");
+    for (const node of isTwoPeaks() ? slidersOfP : legendOfFits) node.classList.add(away);
   }
 
   function update() {
@@ -179,21 +193,34 @@ function render({ model, el }) {
       logQ.map((log, i) => Math.exp(log) * (log - logP[i])),
       logP.map((log, i) => Math.exp(log) * (log - logQ[i])),
     ];
-    // Both on one scale, so that equal areas are equal nats.
-    const lowest = Math.min(-0.15, ...values[0], ...values[1]);
-    const highest = Math.max(0.4, ...values[0], ...values[1]);
-    /** @type {[number, number]} */
-    const domain = [1.1 * lowest, 1.1 * highest];
     const reverse = divergenceOf.reverse(here, there);
     const forward = divergenceOf.forward(here, there);
-    integrands[0].show(values[0], domain, areas(here, there), reverse);
-    integrands[1].show(values[1], domain, areas(there, here), forward);
-    const fitPeaks = Object.values(fits() ?? {}).flat().map(peakDensity);
-    const highestDensity = Math.max(0.45, Math.exp(Math.max(...logQ, ...logP)), ...fitPeaks);
-    top.setDomain("y", [0, 1.15 * highestDensity]);
+    // Both integrands on one scale, so that equal areas are equal nats.
+    const axes = model.get("fit_axes")
+      ? fittedAxes(values, Math.exp(Math.max(...logQ, ...logP)))
+      : FIXED_AXES[model.get("target")];
+    integrands[0].show(values[0], axes.integrand, areas(here, there), reverse);
+    integrands[1].show(values[1], axes.integrand, areas(there, here), forward);
+    top.rescale("y", axes.density);
     top.redraw();
-    const rest = resting ? `No small move of q lowers ${resting.name}. ` : "";
-    result.show(rest + words({ reverse, forward }, fits()));
+    result.show(words({ reverse, forward }, fits(), resting));
+  }
+
+  /**
+   * Return axes that hold all of the curves.
+   *
+   * @param {Float64Array[]} integrands
+   * @param {number} peak the highest density of q and p
+   * @returns {typeof FIXED_AXES["gaussian"]}
+   */
+  function fittedAxes([first, second], peak) {
+    const lowest = Math.min(-0.15, ...first, ...second);
+    const highest = Math.max(0.4, ...first, ...second);
+    const fitPeaks = Object.values(fits() ?? {}).flat().map(peakDensity);
+    return {
+      density: [0, 1.15 * Math.max(0.45, peak, ...fitPeaks)],
+      integrand: [1.1 * lowest, 1.1 * highest],
+    };
   }
 
   // The slide
@@ -264,16 +291,22 @@ function render({ model, el }) {
     resting = null;
     update();
   });
+  controls.onChange(["fit_axes"], update);
   showTarget();
   update();
   el.append(
+    result.node,
     target,
     legend,
     top.svg,
-    html("div", { class: "buttons" }, ...buttons),
+    html(
+      "div",
+      { class: "buttons" },
+      ...buttons,
+      controls.toggle({ name: "fit_axes", label: "Fit the axes to the curves" }),
+    ),
     ...integrands.map(({ node }) => node),
     sliders,
-    result.node,
   );
   return () => {
     controls.end();

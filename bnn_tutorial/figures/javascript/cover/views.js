@@ -189,8 +189,8 @@ export class BySet {
   show(spread) {
     this.#spread = spread;
     const least = spread.counts.findIndex((count) => count > 0) / 100;
-    this.plot.setDomain("x", [least < 0.4 ? 0 : 0.4, 1.01]);
-    this.plot.setDomain("y", [0, 1.1 * Math.max(...spread.counts, ...(spread.promised ?? []))]);
+    this.plot.rescale("x", [least < 0.4 ? 0 : 0.4, 1.01]);
+    this.plot.rescale("y", [0, 1.1 * Math.max(...spread.counts, ...(spread.promised ?? []))]);
     this.plot.redraw();
   }
 

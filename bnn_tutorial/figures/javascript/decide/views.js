@@ -176,7 +176,7 @@ export class CostPlot {
     this.#content = { costs, thresholds };
     // The highest least cost without referrals, or what a referral costs where that is more.
     const peak = (costs.alarm * costs.miss) / (costs.alarm + costs.miss);
-    this.plot.setDomain("y", [0, 1.25 * Math.max(peak, Math.min(costs.referral, 1.5 * peak))]);
+    this.plot.rescale("y", [0, 1.25 * Math.max(peak, Math.min(costs.referral, 1.5 * peak))]);
     this.plot.redraw();
   }
 
@@ -285,7 +285,7 @@ export class RulePlot {
     this.#rules = rules;
     // Two treat or refer everybody: where that costs far more, their bars leave the plot.
     const most = Math.max(...rules.slice(2).map(({ cost }) => cost.mean + 2 * cost.error));
-    this.plot.setDomain("x", [0, HEADROOM * most]);
+    this.plot.rescale("x", [0, HEADROOM * most]);
     this.plot.redraw();
   }
 
@@ -345,7 +345,7 @@ export class RiskPlot {
   show(risks, decided) {
     this.#content = { risks, decided };
     const most = Math.max(...risks.map(({ risk, expected }) => Math.max(risk, expected)));
-    this.plot.setDomain("y", [0, HEADROOM * most || 1]);
+    this.plot.rescale("y", [0, HEADROOM * most || 1]);
     this.plot.redraw();
   }
 

@@ -1,7 +1,7 @@
 // What each method of the figure PosteriorGallery answers: where its weights lie, the band of their
 // functions, and the finding in a sentence.
 
-import { html, numberText } from "../shared/controls.js";
+import { fixedText, html, numberText } from "../shared/controls.js";
 import { normalCdf } from "../shared/gaussian.js";
 import { divergence, descentPath, draw, functionMoments, laplace, swag, variational } from "./gaussians.js";
 import { countDistinct, dropout, ensemble, setMoments } from "./point_sets.js";
@@ -108,18 +108,19 @@ function gaussianWords({ modes }, { mean, covariance }, kl) {
   const share = normalCdf(Math.abs(mean[0]) / Math.sqrt(covariance[0]));
   const leavesOut = modes.length === 2 && share > 0.99 && Number.isFinite(kl);
   const half = leavesOut ? ", of which log 2 = 0.69 for the mode it leaves out" : "";
-  return `KL(q‖p) = ${Number.isFinite(kl) ? kl.toFixed(2) : "∞"} nats${half}.`;
+  return `KL(q‖p) = ${Number.isFinite(kl) ? fixedText(kl, 2) : "∞"} nats${half}.`;
 }
+
+/**
+ * @param {number} count
+ * @param {string} name
+ */
+const counted = (count, name) => `${count.toLocaleString("en")} ${name}${count === 1 ? "" : "s"}`;
 
 /** @param {Answer} answer */
 function ensembleWords({ networks }) {
   const points = networks.map(({ weights }) => weights);
   const functions = points.map(([w1, w2]) => (w1 < 0 ? [-w1, -w2] : [w1, w2]));
-  /**
-   * @param {number} count
-   * @param {string} name
-   */
-  const counted = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
   const starts = `${counted(points.length, "start")} ${points.length === 1 ? "leads" : "lead"}`;
   const ends = counted(countDistinct(points), "point");
   return `${starts} to ${ends}, which make ${counted(countDistinct(functions), "function")}.`;
@@ -130,8 +131,8 @@ function chainWords({ kind, draws, accepted, escapes }) {
   const right = draws.filter(([w1]) => w1 > 0).length;
   const sides = right === 0 || right === draws.length ? "one mode" : "both modes";
   const taken = kind === "hmc" ? `, ${percent(accepted / draws.length)} accepted` : "";
-  const lost = escapes ? ` Its steps are too long: it went astray ${escapes} times.` : "";
-  return `${draws.length.toLocaleString("en")} draws${taken}, at ${sides} so far.${lost}`;
+  const lost = escapes ? ` Its steps are too long: it went astray ${counted(escapes, "time")}.` : "";
+  return `${counted(draws.length, "draw")}${taken}, at ${sides} so far.${lost}`;
 }
 
 /**

@@ -82,8 +82,8 @@ export class Landscape {
     this.#walk = walk;
     if (isNew) {
       const reach = REACH * posterior.problem.prior_std;
-      this.plot.setDomain("x", [-reach, reach]);
-      this.plot.setDomain("y", [-reach, reach]);
+      this.plot.rescale("x", [-reach, reach]);
+      this.plot.rescale("y", [-reach, reach]);
       this.plot.redraw();
     } else this.#drawAnswer();
   }

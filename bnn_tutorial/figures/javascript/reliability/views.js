@@ -168,7 +168,7 @@ export class Counts {
   /** @param {Bin[]} bins */
   show(bins) {
     this.#bins = bins;
-    this.plot.setDomain("y", [0, NUMBER_ROOM * Math.max(...bins.map(({ count }) => count))]);
+    this.plot.rescale("y", [0, NUMBER_ROOM * Math.max(...bins.map(({ count }) => count))]);
     this.plot.redraw();
   }
 
@@ -216,7 +216,7 @@ export class OverBins {
    */
   show(count, errors) {
     this.#content = { count, ...errors };
-    this.plot.setDomain("y", [0, HEADROOM * Math.max(...Object.values(errors).flat())]);
+    this.plot.rescale("y", [0, HEADROOM * Math.max(...Object.values(errors).flat())]);
     this.plot.redraw();
   }
 
@@ -269,7 +269,7 @@ export class OverTemperature {
    */
   show(now, best, curve) {
     this.#content = { now, best, curve };
-    this.plot.setDomain("y", [0, HEADROOM * Math.max(...curve)]);
+    this.plot.rescale("y", [0, HEADROOM * Math.max(...curve)]);
     this.plot.redraw();
   }
 

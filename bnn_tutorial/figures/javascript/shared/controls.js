@@ -53,6 +53,17 @@ export function beginFigure(el, name) {
 export const prefersStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /**
+ * Write a number with so many decimals and a true minus sign, which what is rounded to zero has not.
+ *
+ * @param {number} value
+ * @param {number} decimals
+ */
+export function fixedText(value, decimals) {
+  const text = value.toFixed(decimals);
+  return text.replace("-", Number(text) === 0 ? "" : "−");
+}
+
+/**
  * Write a number with `digits` significant digits, and a true minus sign.
  *
  * @param {number} value
@@ -65,7 +76,7 @@ export function numberText(value, digits = 3) {
     size !== 0 && (size < 1e-4 || size >= 1e6)
       ? value.toExponential(digits - 1).replace(/e\+?(-?)(\d+)/, (_, sign, power) =>
           ` × 10${[...`${sign}${power}`].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(c)]).join("")}`)
-      : Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 20 });
+      : (Number(value.toPrecision(digits)) || 0).toLocaleString("en", { maximumFractionDigits: 20 }); // -0 is 0
   return text.replace("-", "−");
 }
 

@@ -2,6 +2,7 @@
 // or arrow keys. A plot draws itself at the width it is given, so that its letters keep their size.
 
 import { ticks, tickStep } from "d3-array";
+import { fixedText } from "./controls.js";
 
 /**
  * @typedef {[number, number]} Interval
@@ -62,7 +63,7 @@ export function linearScale(domain, range) {
  */
 export function tickText(value, step) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return value.toFixed(Math.min(digits, 6)).replace("-", "−");
+  return fixedText(value, Math.min(digits, 6));
 }
 
 /** @param {number} value */
@@ -126,7 +127,10 @@ export class Plot {
     this.windows = [];
     /** @type {Map<SVGElement, (event: PointerEvent) => void>} */
     this.handles = new Map(); // each with what takes it into the hand
+    /** @type {Partial<Record<"x" | "y", Interval>>} */
+    this.seen = {}; // the domains that were last drawn
     this.grid = svg("g", { class: "axes", "aria-hidden": "true" });
+    this.newScales = { x: svg("text", { class: "new-scale end" }), y: svg("text", { class: "new-scale" }) };
     this.svg = svg(
       "svg",
       { class: "plot", role: interactive ? "group" : "img", "aria-label": label },
@@ -167,9 +171,23 @@ export class Plot {
     this[axis] = this.#scale(axis);
   }
 
+  /**
+   * Set the domain of an axis that follows the reader's settings; where its scale is another than the
+   * one last seen, the plot says so until a setting moves without it.
+   *
+   * @param {"x" | "y"} axis
+   * @param {Interval} domain
+   */
+  rescale(axis, domain) {
+    const isOther = this.seen[axis]?.some((end, i) => end !== domain[i]);
+    this.newScales[axis].textContent = isOther ? `${axis === "x" ? "↔" : "↕"} new scale` : "";
+    this.setDomain(axis, domain);
+  }
+
   redraw() {
     this.x = this.#scale("x");
     this.y = this.#scale("y");
+    this.seen = { x: this.axes.x.domain, y: this.axes.y.domain };
     this.#drawAxes();
     this.draw();
   }
@@ -225,6 +243,9 @@ export class Plot {
     setAttributes(this.svg, { viewBox: `0 0 ${this.width} ${this.height}`, height: this.height });
     const inside = { x: left, y: top, width, height, viewBox: `${left} ${top} ${width} ${height}` };
     for (const layer of this.windows) setAttributes(layer, inside);
+    setAttributes(this.newScales.x, { x: left + width - 4, y: top + height - 6 });
+    setAttributes(this.newScales.y, { x: left + 5, y: top + 12 });
+    this.svg.append(...Object.values(this.newScales).filter(({ textContent }) => textContent));
     const { x, y } = this.axes;
     const marks = [];
     const wanted = Math.min(x.ticks, Math.floor(width / 60));

@@ -1,7 +1,7 @@
 // What the figure TwoGaussians draws: a density with its two handles, and the integrand of a KL
 // divergence as areas.
 
-import { html, numberText } from "../shared/controls.js";
+import { fixedText, html, numberText } from "../shared/controls.js";
 import { linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
 
 /**
@@ -27,6 +27,17 @@ export const BOUNDS = {
   std: { min: 0.2, max: 3, step: 0.05 },
 };
 const SNAP = 5; // pixels
+
+/**
+ * The axes that stay as they are: they hold the densities and integrands of most settings, those at
+ * the best fits among them. What goes beyond is cut off, and its height is written there.
+ *
+ * @type {Record<"gaussian" | "two peaks", { density: Interval, integrand: Interval }>}
+ */
+export const FIXED_AXES = {
+  gaussian: { density: [0, 1], integrand: [-0.4, 1.2] },
+  "two peaks": { density: [0, 1], integrand: [-0.7, 7] },
+};
 
 /** @type {Record<Quantity, string>} */
 export const QUANTITIES = { mean: "Mean", std: "Standard deviation" };
@@ -56,7 +67,14 @@ const onAxis = (values) =>
  * @param {number} [largest]
  */
 export const natsText = (value, largest = value) =>
-  value.toFixed(largest < 10 ? 3 : largest < 100 ? 1 : 0).replace("-", "−");
+  fixedText(value, largest < 10 ? 3 : largest < 100 ? 1 : 0);
+
+/**
+ * Write a mean or a standard deviation.
+ *
+ * @param {number} value
+ */
+export const placeText = (value) => fixedText(value, 2);
 
 /**
  * Return a small picture of a curve or an area, for a legend or a sum.
@@ -91,7 +109,7 @@ export class Density {
     this.area = svg("path", { class: `under ${name}` });
     this.curve = svg("path", { class: `curve ${name}` });
     this.bracket = svg("path", { class: `bracket ${name}` });
-    this.letter = svg("text", { class: "middle name" }, name);
+    this.letter = svg("text", { class: name === "q" ? "end name" : "name" });
     /**
      * @param {Quantity} quantity
      * @param {SVGElement} knob
@@ -145,15 +163,19 @@ export class Density {
     if (fixed) return;
     const { mean, std } = this.get();
     const peak = 1 / (std * Math.sqrt(2 * Math.PI));
-    const [x, y] = [plot.x(mean), plot.y(peak)];
-    const shoulder = { x: plot.x(mean + std), y: plot.y(peak * Math.exp(-0.5)) };
+    const top = plot.axes.y.domain[1];
+    /** @param {number} height */
+    const within = (height) => plot.y(Math.min(height, top));
+    const [x, y] = [plot.x(mean), within(peak)];
+    const shoulder = { x: plot.x(mean + std), y: within(peak * Math.exp(-0.5)) };
     setAttributes(handles.mean, { transform: `translate(${x} ${y})` });
     setAttributes(handles.std, { transform: `translate(${shoulder.x} ${shoulder.y})` });
-    setAttributes(handles.mean, { "aria-valuenow": mean, "aria-valuetext": numberText(mean) });
-    setAttributes(handles.std, { "aria-valuenow": std, "aria-valuetext": numberText(std) });
+    setAttributes(handles.mean, { "aria-valuenow": mean, "aria-valuetext": placeText(mean) });
+    setAttributes(handles.std, { "aria-valuenow": std, "aria-valuetext": placeText(std) });
     setAttributes(this.bracket, { d: `M${x},${shoulder.y}H${shoulder.x}` });
     // On different sides, so that both can be read where the densities agree.
-    setAttributes(letter, { x: x + (name === "q" ? -17 : 17), y: y + 1 });
+    setAttributes(letter, { x: x + (name === "q" ? -12 : 12), y: y + 1 });
+    letter.textContent = peak > top ? `${name} ↑ ${placeText(peak)}` : name;
   }
 }
 
@@ -178,6 +200,8 @@ export class Integrand {
       svg("path", { class: `${part} ${direction}` }),
     );
     this.plot.layer("areas").append(...this.shapes);
+    this.ends = [svg("text", { class: "beyond" }), svg("text", { class: "beyond" })];
+    this.plot.layer("ends", { clipped: false }).append(...this.ends);
     this.node = html("div", {}, this.sum, this.plot.svg);
   }
 
@@ -205,7 +229,7 @@ export class Integrand {
       Math.abs(beyond) > Math.max(0.01 * nats, 5e-4) ? `, ${text(beyond)} beyond the axis` : "",
     );
     this.values = values;
-    this.plot.setDomain("y", domain);
+    this.plot.rescale("y", domain);
     this.plot.redraw();
   }
 
@@ -224,5 +248,27 @@ export class Integrand {
     }
     setAttributes(negative, { d: hatching });
     setAttributes(outline, { d: linePath(plot, X, values) });
+    const { domain } = plot.axes.y;
+    this.#drawEnd(0, "↑", Math.max(...values), (value) => value > domain[1]);
+    this.#drawEnd(1, "↓", Math.min(...values), (value) => value < domain[0]);
+  }
+
+  /**
+   * Write how far the values go where that is beyond the axis.
+   *
+   * @param {number} index of the text
+   * @param {string} arrow
+   * @param {number} value the highest or the lowest
+   * @param {(value: number) => boolean} isBeyond
+   */
+  #drawEnd(index, arrow, value, isBeyond) {
+    const { plot, values, ends } = this;
+    const at = plot.x(X[values.indexOf(value)]);
+    // To the side on which there is more room.
+    const isLeft = at < plot.width / 2;
+    const y = index ? plot.y.range[0] - 5 : plot.y.range[1] + 13;
+    const end = { x: at + (isLeft ? 14 : -14), y, class: isLeft ? "beyond" : "beyond end" };
+    setAttributes(ends[index], end);
+    ends[index].textContent = isBeyond(value) ? `${arrow} ${numberText(value)}` : "";
   }
 }

@@ -185,7 +185,7 @@ export class OverInputs {
   show(content) {
     this.#content = content;
     const highest = Math.max(...content.bounds.fewest, ...content.noise);
-    this.plot.setDomain("y", [0, HEADROOM * highest]);
+    this.plot.rescale("y", [0, HEADROOM * highest]);
     this.plot.redraw();
   }
 
@@ -248,7 +248,7 @@ export class OverCounts {
   show(count, at) {
     this.#content = { count, at };
     this.plot.axes.y.label = `std at ${placeText(at.x)}`;
-    this.plot.setDomain("y", [0, HEADROOM * Math.max(at.noise, at.byCount[0])]);
+    this.plot.rescale("y", [0, HEADROOM * Math.max(at.noise, at.byCount[0])]);
     this.plot.redraw();
   }
 
