@@ -50,7 +50,7 @@ def table(environment: SphinxEnvType, parent: str) -> nodes.table:
         execution = known.get(page, {}).get("exec_data")
         if execution is None:
             continue
-        state = "ran to its end" if execution["succeeded"] else "failed"
+        state = "passed" if execution["succeeded"] else "failed"
         seconds = nodes.Text(f"{execution['runtime']:.0f}")
         body += row(title(page, parent), seconds, nodes.Text(state))
     head = nodes.thead("", row(*map(nodes.Text, HEADER)))
