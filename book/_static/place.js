@@ -29,7 +29,7 @@
   if (chapter) {
     addEventListener("pagehide", () => {
       const passed = [...document.querySelectorAll(".bd-article section > h2")].filter(
-        (heading) => heading.getBoundingClientRect().top < innerHeight / 2,
+        (heading) => heading.getBoundingClientRect().top < innerHeight / 3,
       );
       const heading = passed.at(-1);
       keep("place", {

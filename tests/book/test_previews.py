@@ -1,85 +1,108 @@
-"""What a reader sees of a term: its definition on hover, on focus and on a tap, and its entry."""
+"""What a reader sees of what a link leads to: on hover, on focus, on a tap, and then itself."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-PAGE = "book/by_symptom.html"
+PAGE = "book/other_roads.html"
+LINKS = {
+    "term": "a.term",
+    "formula of the page": ".bd-article p a.internal[href^='#equation-']",
+    "formula of another page": ".bd-article p a.internal[href*='.html#equation-']",
+    "source": ".bd-article .bibtex-citation a",
+    "page": ".bd-article p a.internal[href='sampling.html']",
+}
 
 
 @pytest.fixture(params=[1280, 375])
 def page(browser, server, request):
-    """A page with terms, wide and narrow."""
+    """A page with links of every kind, wide and narrow."""
     with browser.new_context(viewport={"width": request.param, "height": 900}) as context:
         page = context.new_page()
         page.goto(f"{server}/{PAGE}")
         yield page
 
 
-def definition(page: Page) -> str:
-    """What the first term is described by."""
-    anchor = page.locator("a.term").first.get_attribute("aria-describedby")
-    return page.locator(f"[id='{anchor}']").text_content()
+@pytest.fixture(params=LINKS)
+def selector(request):
+    """Where a link of each kind is."""
+    return f"{LINKS[request.param]} >> visible=true"
 
 
-def expect_shown(page: Page) -> None:
-    """The definition of the first term is in sight, within the window, beside its term."""
-    box, term = page.locator(".term-definition"), page.locator("a.term").first
+def expect_shown(page: Page, link: Locator) -> None:
+    """What the link leads to is in sight, within the window, beside the link."""
+    box = page.locator(".preview")
     expect(box).to_be_visible()
-    expect(box).to_have_text(definition(page))
-    # Both at one moment, since the page may still be scrolling to a term that got the focus.
-    place, line = term.evaluate(
-        """(term) => [document.querySelector(".term-definition"), term]
+    if (described_by := link.get_attribute("aria-describedby")) is not None:
+        expect(box).to_have_text(page.locator(f"[id='{described_by}']").text_content())
+    else:
+        expect(box.locator(".katex-html")).to_be_visible()
+    # Both at one moment, since the page may still be scrolling to a link that got the focus.
+    place, line = link.evaluate(
+        """(link) => [document.querySelector(".preview"), link]
             .map((node) => node.getBoundingClientRect().toJSON())"""
     )
     assert place["left"] >= 0
     assert place["right"] <= page.viewport_size["width"]
     gap = min(abs(place["bottom"] - line["top"]), abs(place["top"] - line["bottom"]))
-    assert gap < 2 + line["height"]  # a term may break into two lines
+    assert gap < 2 + line["height"]  # a link may break into two lines
 
 
-def test_definition_shows_on_hover_stays_under_the_pointer_and_goes(page):
-    term, box = page.locator("a.term").first, page.locator(".term-definition")
+def test_preview_shows_on_hover_stays_under_the_pointer_and_goes(page, selector):
+    link, box = page.locator(selector).first, page.locator(".preview")
     expect(box).to_be_hidden()
-    term.hover()
-    expect_shown(page)
+    link.hover()
+    expect_shown(page, link)
+    assert link.get_attribute("title") is None  # which would show beside it
     box.hover()
-    expect_shown(page)
+    expect_shown(page, link)
     page.keyboard.press("Escape")
     expect(box).to_be_hidden()
-    term.hover()
-    expect_shown(page)
+    link.hover()
+    expect_shown(page, link)
     page.mouse.move(1, 1)
     expect(box).to_be_hidden()
 
 
-def test_definition_shows_on_focus_and_the_term_leads_to_its_entry(page):
-    term, box = page.locator("a.term").first, page.locator(".term-definition")
-    term.focus()
-    expect_shown(page)
+def test_preview_shows_on_focus_and_the_link_leads_to_its_place(page, selector):
+    link, box = page.locator(selector).first, page.locator(".preview")
+    link.focus()
+    expect_shown(page, link)
     page.keyboard.press("Escape")
     expect(box).to_be_hidden()
-    expect(term).to_be_focused()
+    expect(link).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
-    expect_shown(page)
-    target = term.get_attribute("href")
+    expect_shown(page, link)
+    target = link.get_attribute("href")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/{target}")
+    page.wait_for_url(f"**{target}")
 
 
-def test_a_first_tap_shows_the_definition_and_a_second_follows(browser, server):
+def test_a_first_tap_shows_the_preview_and_a_second_follows(browser, server, selector):
     phone = {"viewport": {"width": 375, "height": 700}, "has_touch": True, "is_mobile": True}
     with browser.new_context(**phone) as context:
         page = context.new_page()
         page.goto(f"{server}/{PAGE}")
-        term, box = page.locator("a.term").first, page.locator(".term-definition")
-        term.tap()
-        expect_shown(page)
+        link, box = page.locator(selector).first, page.locator(".preview")
+        link.tap()
+        expect_shown(page, link)
         assert page.url.endswith(PAGE)
         page.locator("article h1").tap()
         expect(box).to_be_hidden()
-        term.tap()
-        expect_shown(page)
-        target = term.get_attribute("href")
-        term.tap()
-        page.wait_for_url(f"**/{target}")
+        link.tap()
+        expect_shown(page, link)
+        target = link.get_attribute("href")
+        link.tap()
+        page.wait_for_url(f"**{target}")
+
+
+@pytest.mark.parametrize("kind", ["formula of the page", "formula of another page"])
+def test_the_formula_is_the_one_that_the_link_leads_to(page, kind):
+    link = page.locator(f"{LINKS[kind]} >> visible=true").first
+    link.hover()
+    shown = page.locator(".preview .katex-html").text_content()
+    assert len(shown) > 3
+    anchor = link.get_attribute("href").partition("#")[2]
+    link.click()
+    page.wait_for_url(f"**#{anchor}")
+    expect(page.locator(f"[id='{anchor}'] .katex-html")).to_have_text(shown)
