@@ -29,7 +29,7 @@
   if (chapter) {
     addEventListener("pagehide", () => {
       const passed = [...document.querySelectorAll(".bd-article section > h2")].filter(
-        (heading) => heading.getBoundingClientRect().top < innerHeight / 3,
+        (heading) => heading.getBoundingClientRect().top < innerHeight / 4,
       );
       const heading = passed.at(-1);
       keep("place", {

@@ -360,7 +360,7 @@ SOURCE = """@article{someone2020, author = {Ann Other}, title = {A paper}, journ
 year = {2020}, url = {https://example.org}}"""
 TARGETS = r"""# A page
 
-Of {cite:t}`someone2020`, $a^2$, and of what *follows*. Its second sentence is long, so long that
+Of {cite:t}`someone2020`, $a^2$, and of what *follows* from both of them in the end. Its second sentence is long, so long that
 it can't be kept, since together with the first it would be more than what is shown beside a link.
 
 $$
@@ -449,7 +449,9 @@ def test_pages_describe_themselves_and_name_a_known_address(linked_book):
         assert heads[name]["og:description"] == heads[name]["description"]
     assert heads["index"]["description"] == "Some words of α."
     assert heads["index"]["og:title"] == "Title"
-    assert heads["page"]["description"] == "Of Other, a2, and of what follows."
+    assert heads["page"]["description"] == (
+        "Of Other, a2, and of what follows from both of them in the end."
+    )
     image = heads["page"]["og:image"].removeprefix(address)
     assert (site / image).is_file()
 
