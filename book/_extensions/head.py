@@ -37,9 +37,6 @@ def add_tags(
     """Describe a page that has a source."""
     site = app.config.html_baseurl
     tags: dict[str, str] = {}
-    if page == "404":
-        context["pageurl"] = None
-        tags["robots"] = "noindex"
     if document is not None:
         title = unescape(re.sub("<[^>]+>", "", context["title"]))
         description = summary(document)
@@ -48,14 +45,17 @@ def add_tags(
             "og:title": title,
             "og:description": description,
             "og:type": "article",
-            "og:site_name": app.config.html_title,
+            "og:site_name": context["docstitle"],
         }
         if site:
             tags |= {"og:url": context["pageurl"], "og:image": site + IMAGE}
     lines = [context.get("metatags", "")]
-    if page == "404" and site:
-        # Not the folder: a link to a place on this page stays on it.
-        lines.append(f'<base href="{site}404.html" />')
+    if page == "404":
+        tags["robots"] = "noindex"
+        context["pageurl"] = None
+        if site:
+            # Not the folder: a link to a place on this page stays on it.
+            lines.append(f'<base href="{site}404.html" />')
     for name, content in tags.items():
         kind = "property" if name.startswith("og:") else "name"
         lines.append(f'<meta {kind}="{name}" content="{escape(content)}" />')
