@@ -360,8 +360,9 @@ SOURCE = """@article{someone2020, author = {Ann Other}, title = {A paper}, journ
 year = {2020}, url = {https://example.org}}"""
 TARGETS = r"""# A page
 
-Of {cite:t}`someone2020`, $a^2$, and of what *follows* from both of them in the end. Its second sentence is
-long, so long that it can't be kept, since together with the first it would be more than what is shown.
+Of {cite:t}`someone2020`, $a^2$, and of what *follows* from both of them in the end.
+Its second sentence is long, so long that it can't be kept, since together with the first
+it would be more than what is shown.
 
 $$
 \frac{a}{b}
