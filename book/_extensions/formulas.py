@@ -25,6 +25,9 @@ SET = """(tex, displayMode) =>
   [katex.renderToString(tex, {displayMode})].join("")"""
 # What a notebook's own HTML asks to be set.
 IN_HTML = re.compile(r"\\\[(.*?)\\\]|\\\((.*?)\\\)", re.DOTALL)
+SPOKEN = re.compile(
+    r'<span class="katex-mathml">.*?</math></span>', re.DOTALL
+)
 logger = logging.getLogger(__name__)
 
 
@@ -56,6 +59,13 @@ def _set(node: nodes.Element, tex: str, display: bool) -> str:
         return f"<code>{html.escape(tex)}</code>"
 
 
+def _display_tex(node: nodes.math_block) -> str:
+    tex = node.astext().strip()
+    if r"\\" in tex and not tex.startswith(r"\begin"):
+        return rf"\begin{{split}}{tex}\end{{split}}"
+    return tex
+
+
 def in_line(translator: HTML5Translator, node: nodes.math) -> None:
     """Write a formula inside a sentence."""
     tag = translator.starttag(node, "span", "", CLASS="math notranslate")
@@ -72,11 +82,17 @@ def on_its_own(translator: HTML5Translator, node: nodes.math_block) -> None:
         body.append(f'<span class="eqno">({number})')
         translator.add_permalink_ref(node, "Link to this equation")
         body.append("</span>")
-    tex = node.astext().strip()
-    if r"\\" in tex and not tex.startswith(r"\begin"):
-        tex = rf"\begin{{split}}{tex}\end{{split}}"
-    body.append(_set(node, tex, True) + "</div>")
+    body.append(_set(node, _display_tex(node), True) + "</div>")
     raise nodes.SkipNode
+
+
+def displayed(node: nodes.math_block) -> str:
+    """Return what is seen of a formula that stands alone.
+
+    What a screen reader speaks, half of the HTML, is left out: this is for a
+    copy, from which it is kept.
+    """
+    return SPOKEN.sub("", _set(node, _display_tex(node), True))
 
 
 def set_in_html(app: Sphinx, doctree: nodes.document, docname: str) -> None:

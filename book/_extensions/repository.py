@@ -2,9 +2,11 @@
 
 The address is the environment variable BNN_TUTORIAL_REPOSITORY or, without
 it, the git remote `origin` if that is on GitHub. Where it is known, every
-page has buttons for the repository and for an issue, and every notebook page
-one for Colab. Colab opens the copy of the notebook that the site publishes in
-its branch `gh-pages`, which begins by installing the package.
+page has buttons for the repository, for an issue and to edit its source, and
+every notebook page one for Colab. Colab opens the copy of the notebook that
+the site publishes in its branch `gh-pages`, which begins by installing the
+package; what is edited is the source, in the branch `main`. The address of
+the repository also gives that of the site, on GitHub Pages.
 """
 
 import os
@@ -47,16 +49,32 @@ def repository_address(root: Path) -> str | None:
     return f"https://github.com/{match[1]}" if match else None
 
 
+def site_address(repository: str) -> str:
+    """Where GitHub Pages serves a repository's site."""
+    owner, name = repository.removeprefix("https://github.com/").split("/")
+    host = f"{owner.lower()}.github.io"
+    folder = "" if name.lower() == host else f"{name}/"
+    return f"https://{host}/{folder}"
+
+
 def add_buttons(app: Sphinx, config: Config) -> None:
-    """Set the theme's options for the repository, issue and Colab buttons."""
+    """Set the address of the site and the theme's options for the buttons."""
     config.repository_address = repository_address(Path(app.srcdir))
     if config.repository_address:
+        config.html_baseurl = site_address(config.repository_address)
+        config.html_context |= {
+            "edit_page_provider_name": "GitHub",
+            "edit_page_url_template": (
+                f"{config.repository_address}/edit/main/{{{{ file_name }}}}"
+            ),
+        }
         config.html_theme_options |= {
             "repository_url": config.repository_address,
             "repository_branch": "gh-pages",
             "path_to_docs": "_sources",
             "use_repository_button": True,
             "use_issues_button": True,
+            "use_edit_page_button": True,
             "launch_buttons": {
                 "colab_url": "https://colab.research.google.com"
             },

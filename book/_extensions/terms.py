@@ -1,9 +1,8 @@
 """Terms of the glossary show their definition where a notebook uses them.
 
 On each notebook's page the first use of an entry in the prose, by any of
-its names, becomes a link to it. The definition stands in the page as well,
-hidden, as the link's description; `_static/terms.js` shows it on hover,
-focus and tap.
+its names, becomes a link to it. The definition stands in the page as well, as
+the link's description; the extension `previews` shows it.
 """
 
 import re
@@ -95,12 +94,11 @@ def prose(document: nodes.document) -> list[nodes.Text]:
     return found
 
 
-def linked(text: str, entry: Entry, address: str) -> str:
+def linked(text: str, address: str) -> str:
     """The use of a term, as HTML."""
     return (
-        f'<a class="term" href="{escape(address)}#{escape(entry.anchor)}" '
-        f'aria-describedby="definition-of-{escape(entry.anchor)}">'
-        f"{escape(text)}</a>"
+        f'<a class="term" href="{escape(address)}" '
+        f'aria-describedby="preview-of-{escape(address)}">{escape(text)}</a>'
     )
 
 
@@ -123,7 +121,7 @@ def link_first_uses(
             if match is None:
                 break
             entry = waiting[names[(match.lastindex or 0) - 1]]
-            link = linked(match[0], entry, address)
+            link = linked(match[0], f"{address}#{entry.anchor}")
             parts += [nodes.Text(rest[: match.start()])]
             parts += [nodes.raw("", link, format="html")]
             rest = rest[match.end() :]
@@ -133,16 +131,6 @@ def link_first_uses(
         if parts:
             text.parent.replace(text, [*parts, nodes.Text(rest)])
     return used
-
-
-def definitions(used: Iterable[Entry]) -> nodes.raw:
-    """What the links are described by, hidden at the page's end."""
-    texts = "".join(
-        f'<p id="definition-of-{escape(entry.anchor)}">'
-        f"{escape(entry.definition)}</p>"
-        for entry in used
-    )
-    return nodes.raw("", f"<div hidden>{texts}</div>", format="html")
 
 
 def is_notebook(environment: BuildEnvironment, page: str) -> bool:
@@ -156,8 +144,10 @@ def add_terms(app: Sphinx, document: nodes.document, page: str) -> None:
         return
     terms = entries(app.env.get_doctree(GLOSSARY))
     address = app.builder.get_relative_uri(page, GLOSSARY)
-    if used := link_first_uses(document, terms, address):
-        document.append(definitions(used))
+    document["previews"] = {
+        f"{address}#{entry.anchor}": f"<p>{escape(entry.definition)}</p>"
+        for entry in link_first_uses(document, terms, address)
+    }
 
 
 def outdated(
@@ -175,6 +165,7 @@ def outdated(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("doctree-resolved", add_terms)
+    # Before the extension previews, which adds to them.
+    app.connect("doctree-resolved", add_terms, priority=400)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

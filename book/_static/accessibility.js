@@ -26,13 +26,13 @@ const observer = new ResizeObserver((entries) => {
 });
 for (const box of boxes) observer.observe(box);
 
-// Where a search lists what it found, a formula is read once, and without its source.
+// Where a search lists what it found, a formula is read once, and without its source; what is hidden is not read.
 /* global Search */
 if (typeof Search !== "undefined") {
   const toText = Search.htmlToText;
   Search.htmlToText = (page, anchor) => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    for (const node of parsed.querySelectorAll(".katex-html, annotation")) node.remove();
+    for (const node of parsed.querySelectorAll(".katex-html, annotation, .previews, .go-on")) node.remove();
     return toText(parsed.documentElement.outerHTML, anchor);
   };
 }

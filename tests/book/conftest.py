@@ -10,7 +10,12 @@ ROOT = Path(__file__).parents[2]
 TOC = parse_toc_yaml(ROOT / "_toc.yml")
 CHAPTERS = [ROOT / f"{document}.ipynb" for document in TOC.root.subtrees[0].items]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
-PAGES = [f"{document}.html" for document in TOC] + ["index.html", "genindex.html", "search.html"]
+PAGES = [f"{document}.html" for document in TOC] + [
+    "index.html",
+    "genindex.html",
+    "search.html",
+    "404.html",
+]
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)

@@ -79,6 +79,8 @@ def test_known_repository_gives_buttons_and_one_install_cell(build, tmp_path):
         addresses = links(site / "book" / f"{page}.html")
         assert addresses.count(ADDRESS) == 1
         assert sum(address.startswith(f"{ADDRESS}/issues/new") for address in addresses) == 1
+    assert f"{ADDRESS}/edit/main/book/index.ipynb" in links(site / "book" / "index.html")
+    assert f"{ADDRESS}/edit/main/book/page.md" in links(site / "book" / "page.html")
     assert f"{colab}book/index.ipynb" in links(site / "book" / "index.html")
     assert not any("colab" in address for address in links(site / "book" / "page.html"))
 
@@ -355,6 +357,160 @@ def test_a_name_is_found_as_a_word_with_its_own_capitals(extension):
     links = [BeautifulSoup(raw.astext(), "html.parser").a for raw in document.findall(nodes.raw)]
     assert [link.text for link in links] == ["Mean\nfields", "MAPs", "Draws"]
     assert document.astext().endswith("; a map, a post-MAP and redraws.")
+
+
+SOURCE = """@article{someone2020, author = {Ann Other}, title = {A paper}, journal = {Journal},
+year = {2020}, url = {https://example.org}}"""
+TARGETS = r"""# A page
+
+Of {cite:t}`someone2020`, $a^2$, and of what *follows* from both of them in the end.
+Its second sentence is long, so long that it can't be kept, since together with the first
+it would be more than what is shown.
+
+$$
+\frac{a}{b}
+$$ (far)
+
+## A part of it
+
+Begins here.
+
+```{figure} picture.svg
+:name: a-figure
+
+What is seen.
+```
+"""
+
+
+@pytest.fixture
+def linked_book(build, tmp_path):
+    """Builds the book with a page to lead to and a bibliography."""
+    toc = yaml.safe_load((tmp_path / "_toc.yml").read_text())
+    toc["chapters"] += [{"file": "book/bibliography"}, {"file": "book/run_times"}]
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (tmp_path / "book" / "references.bib").write_text(SOURCE)
+    (tmp_path / "book" / "bibliography.md").write_text("# Sources\n\n```{bibliography}\n```\n")
+    (tmp_path / "book" / "run_times.md").write_text("# Times\n\n```{nb-exec-table}\n```\n")
+    (tmp_path / "book" / "page.md").write_text(TARGETS)
+    shutil.copy(tmp_path / "book" / "_static" / "logo.svg", tmp_path / "book" / "picture.svg")
+
+    def run(text: str, **environment: str) -> Path:
+        built = build(text=text, **environment)
+        assert built.returncode == 0, built.stderr
+        return tmp_path / "_build" / "html"
+
+    return run
+
+
+def test_links_carry_once_what_they_lead_to(linked_book):
+    text = """{eq}`far`, {eq}`far` again, {eq}`near`, [the page](page.md),
+[a part](page.md#a-part-of-it), {ref}`a figure <a-figure>` and {cite:p}`someone2020`.
+
+$$
+c
+$$ (near)
+"""
+    site = linked_book(text)
+    page = BeautifulSoup((site / "book" / "index.html").read_text(), "html.parser")
+    [kept] = page.select(".previews[hidden]")
+    found = {
+        part["id"].removeprefix("preview-of-"): part
+        for part in kept.find_all(recursive=False, id=True)
+    }
+    addresses = [link["href"] for link in page.select("article p a.internal")]
+    assert addresses.count("page.html#equation-far") == 2
+    assert {*found} == {*addresses} - {"#equation-near"}
+    assert page.select_one("[id='equation-near'].math > .katex-display")
+
+    formula = found.pop("page.html#equation-far")
+    assert formula.select_one("p").text == "A page"
+    assert "ba" in formula.select_one(".katex-html .mfrac").text  # the lower line is the first
+    assert not formula.select("math")  # spoken where it stands
+    lines = {address: [line.text for line in part.select("p")] for address, part in found.items()}
+    [source] = [address for address in lines if address.startswith("bibliography.html#")]
+    assert lines.pop(source) == ["Ann Other. A paper. Journal, 2020."]
+    assert lines == {
+        "page.html": ["A page"],  # its first words, a citation, are not known yet
+        "page.html#a-part-of-it": ["A part of it", "A page", "Begins here."],
+        "page.html#a-figure": ["What is seen.", "A page"],
+    }
+    assert not page.select("article a.internal[title]")
+
+
+def test_pages_describe_themselves_and_name_a_known_address(linked_book):
+    site = linked_book("Some **words** of $\\alpha$.\n\nMore.", BNN_TUTORIAL_REPOSITORY=ADDRESS)
+    address = "https://someone.github.io/some-book/"
+    heads = {}
+    for name in ("index", "page"):
+        page = BeautifulSoup((site / "book" / f"{name}.html").read_text(), "html.parser")
+        heads[name] = {
+            tag.get("name", tag.get("property")): tag["content"]
+            for tag in page.select("meta[content]")
+        }
+        assert page.select_one("link[rel=canonical]")["href"] == f"{address}book/{name}.html"
+        assert heads[name]["og:url"] == f"{address}book/{name}.html"
+        assert heads[name]["og:description"] == heads[name]["description"]
+    assert heads["index"]["description"] == "Some words of α."
+    assert heads["index"]["og:title"] == "Title"
+    assert heads["page"]["description"] == (
+        "Of Other, a2, and of what follows from both of them in the end."
+    )
+    image = heads["page"]["og:image"].removeprefix(address)
+    assert (site / image).is_file()
+
+    assert f"Sitemap: {address}sitemap.xml" in (site / "robots.txt").read_text()
+    places = re.findall("<loc>(.*)</loc>", (site / "sitemap.xml").read_text())
+    assert f"{address}book/index.html" in places
+    assert len(places) == 4
+    assert all((site / place.removeprefix(address)).is_file() for place in places)
+
+    lost = BeautifulSoup((site / "404.html").read_text(), "html.parser")
+    assert lost.head.find(True, href=True) is lost.base
+    assert lost.base["href"] == f"{address}404.html"
+    for link in lost.select("a[href], form[action]"):
+        place = link.get("href", link.get("action"))
+        assert place.startswith(("#", "http")) or (site / place).is_file()
+    assert lost.select("nav a[href='book/page.html']")
+    assert lost.select("article form[action='search.html'] input[name=q]")
+
+
+def test_an_unknown_address_is_not_named(linked_book):
+    site = linked_book("Words.")
+    assert not (site / "sitemap.xml").exists()
+    assert not (site / "robots.txt").exists()
+    page = BeautifulSoup((site / "book" / "index.html").read_text(), "html.parser")
+    assert not page.select("[rel=canonical], [property='og:url'], [property='og:image'], base")
+    assert page.select_one("[name=description]")["content"] == "Words."
+    assert not BeautifulSoup((site / "404.html").read_text(), "html.parser").base
+
+    table = BeautifulSoup((site / "book" / "run_times.html").read_text(), "html.parser").table
+    head, row = table.select("tr")
+    assert [cell.text for cell in head.select("th")] == ["Notebook", "Seconds", "State"]
+    title, seconds, state = row.select("td")
+    assert (title.a["href"], title.text, state.text) == ("index.html", "Title", "passed")
+    assert float(seconds.text) >= 0
+    footer = page.select_one("footer .extra_footer").text
+    assert f"Version {bt.__version__} of the package." in footer
+
+
+@pytest.mark.parametrize(
+    ("repository", "site"),
+    [
+        ("https://github.com/Some-One/Some-Book", "https://some-one.github.io/Some-Book/"),
+        ("https://github.com/Some-One/some-one.github.io", "https://some-one.github.io/"),
+    ],
+)
+def test_the_site_s_address_follows_from_the_repository_s(extension, repository, site):
+    assert extension("repository").site_address(repository) == site
+
+
+def test_a_description_is_whole_sentences_or_says_that_it_is_cut(extension):
+    shortened = extension("plain_text").shortened
+    assert shortened("One\n two .") == "One two."
+    assert shortened("A first sentence. A second, which is longer.", 20) == "A first sentence."
+    assert shortened("A sentence, that goes on and on.", 14) == "A sentence…"
+    assert len(shortened("word " * 100)) <= 160
 
 
 def test_formulas_are_spoken_and_seen(extension):
