@@ -60,7 +60,7 @@ export class LossPlot {
     const noise = html("li", {}, html("span", {}, "jitter of the fit = ±", this.jitter));
     this.node = html(
       "div",
-      { class: "loss live" },
+      { class: "loss" },
       this.plot.svg,
       html(
         "ul",
