@@ -233,10 +233,13 @@ def test_it_begins_at_the_prior_and_slowly_then_folds_onto_the_points(shown):
     assert shares_of_prior(page) == pytest.approx([1, 1, 1], abs=0.15)  # and what its means add
     assert said(page).startswith("This is the prior, before training:")
     pass_time(page, 1000)
-    assert 60 <= trait(page, "steps") < 150
-    assert all(0.1 < share < 0.8 for share in shares_of_prior(page))
+    assert 40 <= trait(page, "steps") < 150
+    shares = shares_of_prior(page)
+    assert 0.02 < min(shares) <= max(shares) < 0.8, shares
     rest(page)
-    assert max(shares_of_prior(page)) < 0.1
+    assert all(
+        after < 0.5 * before for after, before in zip(shares_of_prior(page), shares, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("speed", "steps"), [("slow", 60), ("fast", 1200)])
@@ -358,7 +361,7 @@ def test_nothing_moves_while_it_loads_and_trains(watched, size):
     )
     assert begin.count("window.begin") == 1
     head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
-    page.set_content(f"{head}{begin}<p>What follows.</p>")
+    page.set_content(f"{head}{begin}<p style='height: 900px'>What follows.</p>")
     page.evaluate(NOTE_SHIFTS)
     page.screenshot()
     page.evaluate("begin()")
