@@ -88,7 +88,11 @@ class Playground {
     const address_key = model instanceof PageModel && model.get("address_key");
     this.address = address_key ? shareByAddress(this.controls, model, address_key) : null;
     this.still = prefersStill();
-    this.picture = new BandPlot(() => this.editor.draw());
+    this.panel = html("div", { class: "panel live" });
+    this.picture = new BandPlot(() => {
+      this.editor.draw();
+      this.losses.fit(this.panel.clientWidth);
+    });
     this.losses = new LossPlot();
     this.audit = createAudit();
     this.editor = new DataEditor(this.picture.plot, this.controls, model);
@@ -334,9 +338,7 @@ class Playground {
       html("div", { class: "picture" }, picture.plot.svg),
       picture.legend,
     );
-    const panel = html(
-      "div",
-      { class: "panel live" },
+    this.panel.append(
       html(
         "div",
         { class: "buttons play" },
@@ -355,7 +357,7 @@ class Playground {
       fold("Network, estimator and loss", settings.width, estimatorChoice(controls), step,
         this.losses.node),
     );
-    this.el.append(html("div", { class: "layout" }, view, panel));
+    this.el.append(html("div", { class: "layout" }, view, this.panel));
   }
 }
 

@@ -96,6 +96,17 @@ export class LossPlot {
     this.plot.redraw();
   }
 
+  /**
+   * Draw at the width that it will have: while it is folded away it has none.
+   *
+   * @param {number} width
+   */
+  fit(width) {
+    if (width < 1 || width === this.plot.width) return;
+    this.plot.width = width;
+    this.plot.redraw();
+  }
+
   #draw() {
     const steps = this.#history.map(({ step }) => step);
     /** @param {number[]} values */
