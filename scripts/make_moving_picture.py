@@ -51,6 +51,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 620, "height": 1200}, color_scheme="light")
         page.set_content(f"<!doctype html><title>playground</title>{html}")
         page.wait_for_selector(".bnn-figure[data-ready]")
+        page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
         film, durations = [], []
         for weight, count in SCENES:
             page.evaluate(SET_WEIGHT, weight)

@@ -38,8 +38,9 @@ class PosteriorPlayground(Figure):
         + \lambda\, \frac{\mathrm{KL}(q \,\|\, p)}{N}
 
     with the likelihood :math:`\mathcal N(f_w(x), s^2)` and the prior :math:`\mathcal N(0,
-    \sigma_p^2)` of every weight and bias. Every trait can be given when the figure is made, and
-    read or set later where a kernel runs. The audit counts how many of 2,000 new observations of
+    \sigma_p^2)` of every weight and bias. Training begins with every weight as wide as the
+    prior, or at 2 where that is wider. Every trait can be given when the figure is made, and read
+    or set later where a kernel runs. The audit counts how many of 2,000 new observations of
     :math:`x^5 - 10 x` on [-1.5, 1.5], with Gaussian noise of standard deviation :math:`2 /
     \sqrt{12}`, lie outside a 3-sigma band.
 
@@ -81,6 +82,12 @@ class PosteriorPlayground(Figure):
         Float(), help="[low, high], between which no point trains; [] for none"
     ).tag(sync=True)
     running = traitlets.Bool(True, help="whether it trains while in sight").tag(sync=True)
+    speed = traitlets.Enum(
+        ["slow", "normal", "fast"],
+        "normal",
+        help='how fast it trains: "normal" begins as slowly as "slow", so that the band is seen to '
+        'fold, and becomes as fast as "fast"',
+    ).tag(sync=True)
     address_key = traitlets.Unicode(
         "",
         help="the first word of the page's address, after #, in which the state is kept; empty "

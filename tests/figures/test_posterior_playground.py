@@ -10,7 +10,7 @@ import pytest
 import torch
 import traitlets
 from helpers.figure_clock import pass_frames, pass_time, rest, settle
-from helpers.figure_model import trait
+from helpers.figure_model import said, trait
 from helpers.monte_carlo import assert_mean, assert_variance
 from helpers.pointers import by_mouse, by_touch
 from torch.distributions import Normal
@@ -45,6 +45,11 @@ def place(page, x, y):
     left, top, right, bottom = box["x"] + 52, box["y"] + 10, 12, 40  # the plot's margins
     across, down = box["width"] - 52 - right, box["height"] - 10 - bottom
     return [left + across * (x + 3) / 6, top + down * (20 - y) / 40]
+
+
+def unfold(page):
+    page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
+    return page
 
 
 def mark(page, letter):
@@ -121,11 +126,11 @@ def test_writes_back_what_it_computed(shown):
     values = {name: trait(page, name) for name in ("loss", "fit", "kl", "steps")}
     assert values["steps"] >= 1000
     assert values["loss"] == pytest.approx(values["fit"] + 0.5 * values["kl"] / len(LINE))
-    text = page.locator(".result").inner_text()
     outside = trait(page, "outside_total")
-    counted = f"{2000 * outside:,.0f} of 2,000 held-out points ({outside:.2%}, nominal 0.27%)"
-    assert counted in text.replace(" %", "%")
-    assert f"true curve at {200 * trait(page, 'curve_outside_epistemic'):.0f} of 200" in text
+    counted = f"{2000 * outside:,.0f} of 2,000 ({outside:.2%}, nominal 0.27%)"
+    audit = page.locator(".of-outsiders").inner_text().replace("\u00a0", "")
+    assert audit == f"held-out points outside the total band: {counted}"
+    assert f"{200 * trait(page, 'curve_outside_epistemic'):.0f} of 200 places" in said(page)
 
 
 FILLED = """([name, shares]) => {
@@ -139,13 +144,14 @@ FILLED = """([name, shares]) => {
 
 
 def test_bands_lie_side_by_side_and_their_colours_do_not_mix(shown):
-    page = shown(PosteriorPlayground(running=False, **SMALL))
+    page = unfold(shown(PosteriorPlayground(running=False, **SMALL)))
+    for _ in range(5):
+        page.get_by_role("button", name="100 steps").click()
     shares = [0, 0.9, -0.9, 1.1, -1.1]  # of the epistemic band's half width, from its middle
     inside = [True, True, True, False, False]
     assert page.evaluate(FILLED, ["epistemic", shares]) == inside
     assert page.evaluate(FILLED, ["total", shares]) == [not share for share in inside]
     hole = page.locator(".picture path.epistemic").get_attribute("d")
-    page.get_by_text("More:").click()
     page.get_by_label("Epistemic band").uncheck()
     assert hole not in page.locator(".picture path.total").get_attribute("d")
 
@@ -207,6 +213,173 @@ def test_marks_stand_where_each_convention_puts_the_elbo(module):
     torch.testing.assert_close(torch.stack(losses), torch.stack(programs))
 
 
+# How it begins, and what it says
+
+
+def shares_of_prior(page):
+    """The epistemic band's heights at three places, in those of the network's prior."""
+    hidden, prior = 30, 2.0
+    priors = [math.sqrt(hidden / 2 * prior**4 * (1 + x**2) + prior**2) for x in (-2, 0, 2)]
+    unit = page.evaluate(
+        "parseFloat(getComputedStyle(document.querySelector('.view "
+        "svg')).getPropertyValue('--plot-height'))"
+    )
+    pixels = (unit - 50) / 40  # of one unit of y
+    return [width(page, x) / (6 * std * pixels) for x, std in zip((-2, 0, 2), priors, strict=True)]
+
+
+def test_it_begins_at_the_prior_and_slowly_then_folds_onto_the_points(shown):
+    page = shown(PosteriorPlayground())
+    assert shares_of_prior(page) == pytest.approx([1, 1, 1], abs=0.15)  # and what its means add
+    assert said(page).startswith("This is the prior, before training:")
+    pass_time(page, 1000)
+    assert 40 <= trait(page, "steps") < 150
+    shares = shares_of_prior(page)
+    assert 0.02 < min(shares) <= max(shares) < 0.8, shares
+    rest(page)
+    assert all(
+        after < 0.5 * before for after, before in zip(shares_of_prior(page), shares, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("speed", "steps"), [("slow", 60), ("fast", 1200)])
+def test_speed_is_of_steps_in_a_frame(shown, speed, steps):
+    page = shown(PosteriorPlayground(running=False))
+    page.get_by_label(speed).check()
+    assert trait(page, "speed") == speed
+    page.get_by_role("button", name="Play").click()
+    pass_frames(page, 60)
+    page.get_by_role("button", name="Pause").click()
+    assert trait(page, "steps") == steps
+
+
+def test_wider_priors_than_two_begin_at_two(shown):
+    page = shown(PosteriorPlayground(running=False, prior_std=10.0))
+    assert shares_of_prior(page) == pytest.approx([1, 1, 1], abs=0.15)  # and what its means add
+    assert said(page).startswith("Before training:")
+
+
+def test_the_finding_is_what_the_bands_are(shown):
+    page = shown(PosteriorPlayground())
+    rest(page)
+    at_points, at_end = map(float, re.findall(r"±([\d.]+)", said(page)))
+    assert at_end > 8 * at_points
+    pixels = 270 / 40  # of one unit of y
+    assert at_end == pytest.approx(width(page, 3) / pixels / 2, rel=0.06)
+    assert said(page).endswith("where there are none; and the true curve keeps within this band.")
+    page.get_by_role("button", name="Watch it lie").click()
+    rest(page)
+    assert trait(page, "curve_outside_epistemic") > 0.5
+    places = round(200 * trait(page, "curve_outside_epistemic"))
+    assert said(page).endswith(f"but the true curve leaves this band at {places} of 200 places.")
+    page.get_by_role("button", name="With a gap").click()
+    pass_frames(page, 20)  # it is told a few times a second
+    assert "at x = 0, in the gap;" in said(page)
+
+
+def test_presets_bring_data_and_say_which_they_are(shown):
+    page = unfold(shown(PosteriorPlayground(running=False)))
+    points = trait(page, "points")
+    pressed = page.locator(".suggestions [aria-pressed=true]")
+    assert pressed.all_inner_texts() == ["All points"]
+    page.get_by_role("button", name="Few points").click()
+    few = trait(page, "points")
+    assert len(few) == 6
+    assert all(point in points for point in few)
+    assert (few[0][0], few[-1][0]) == (min(points)[0], max(points)[0])
+    assert pressed.all_inner_texts() == ["Few points"]
+    page.get_by_role("button", name="With a gap").click()
+    assert (trait(page, "points"), trait(page, "gap")) == (points, [-0.75, 0.75])
+    page.get_by_role("button", name="Undo").click()
+    assert trait(page, "points") == few
+    page.mouse.click(*place(page, 2.5, 5))
+    assert pressed.count() == 0
+
+
+def test_an_experiment_sets_all_that_it_needs_and_says_what_to_see(shown):
+    page = shown(PosteriorPlayground(running=False))
+    before = page.evaluate("() => ['points', 'prior_std'].map((name) => model.get(name))")
+    note = page.locator(".note")
+    promise = note.inner_text()
+    page.get_by_label("Prior σ").press("End")
+    page.get_by_role("button", name="Far points").click()
+    assert len(trait(page, "points")) == 62
+    assert note.inner_text().startswith("The fan is tied")
+    page.get_by_role("button", name="Watch it lie").click()
+    assert [trait(page, "points"), trait(page, "prior_std")] == before
+    assert (trait(page, "kl_weight"), trait(page, "show_truth")) == (0.006, True)
+    assert trait(page, "running")
+    assert "dotted" in note.inner_text()
+    page.get_by_role("button", name="Reset").click()
+    assert note.inner_text() == promise
+    assert (trait(page, "kl_weight"), trait(page, "running")) == (1, False)
+
+
+# Where it stands
+
+
+def test_on_a_wide_page_the_plot_is_left_and_all_in_sight(shown):
+    # The own page's column at 1280 x 800, and what its header and its first words leave.
+    page = shown(PosteriorPlayground(running=False), width=944 + 16, height=800 - 200)
+    view, panel = (page.locator(name).bounding_box() for name in (".view", ".panel"))
+    assert view["x"] + view["width"] <= panel["x"]
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800 - 200
+    names = ["Play", "Reset", "All points", "With a gap", "Few points"]
+    assert all(page.get_by_role("button", name=name).is_visible() for name in names)
+    labels = ["slow", "Weight λ", "Prior σ", "Noise s"]
+    assert all(page.get_by_label(label).is_visible() for label in labels)
+    folded = [page.get_by_label("Ensemble"), page.get_by_label("by drawn weights"), mark(page, "A")]
+    assert not any(node.is_visible() for node in folded)
+    unfold(page)
+    page.get_by_label("Hidden units").scroll_into_view_if_needed()
+    assert page.locator(".picture").bounding_box()["y"] >= 0  # beside what is unfolded
+
+
+def test_in_a_column_of_text_the_controls_stand_below(shown):
+    page = shown(PosteriorPlayground(running=False), width=688 + 16)
+    picture, panel = (page.locator(name).bounding_box() for name in (".picture", ".panel"))
+    assert picture["y"] + picture["height"] <= panel["y"]
+
+
+NOTE_SHIFTS = """() => {
+  window.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const { value } of list.getEntries()) window.shifts += value;
+  }).observe({ type: "layout-shift" });
+}"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (976, 1200), (720, 1300), (375, 740), (375, 1600)])
+def test_nothing_moves_while_it_loads_and_trains(watched, size):
+    page = watched(requests=False, viewport=dict(zip(("width", "height"), size, strict=True)))
+    figure = (
+        PosteriorPlayground().to_html().replace("new PageModel", "window.model = new PageModel")
+    )
+    # The script waits until the still was seen.
+    begin = figure.replace("(async () => {", "window.begin = (async () => {").replace(
+        "})();</script>", "});</script>"
+    )
+    assert begin.count("window.begin") == 1
+    head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
+    page.set_content(f"{head}{begin}<p style='height: 900px'>What follows.</p>")
+    page.evaluate(NOTE_SHIFTS)
+    page.screenshot()
+    page.evaluate("begin()")
+    settle(page)
+    page.screenshot()
+    for _ in range(40):
+        pass_frames(page, 5)
+        page.screenshot()
+    rest(page)
+    page.evaluate("""() => {
+      for (const name of ["Watch it lie", "Open a gap", "Deny the noise", "Reset"])
+        [...document.querySelectorAll("button")].find((b) => b.textContent === name).click();
+    }""")
+    pass_frames(page, 5)
+    page.screenshot()
+    assert page.evaluate("shifts") < 0.02
+
+
 # Used by mouse
 
 
@@ -230,7 +403,7 @@ def test_dragging_the_kl_weight_widens_the_band(shown):
 
 
 def test_marks_set_the_weight_and_move_with_the_settings(shown):
-    page = shown(PosteriorPlayground(running=False))
+    page = unfold(shown(PosteriorPlayground(running=False)))
     noise = trait(page, "noise_std")
     for letter, weight in {"D": 0.006, "C": 6, "B": 60 / 91, "E": 0.3 / 91 / noise**2}.items():
         mark(page, letter).click()
@@ -241,7 +414,7 @@ def test_marks_set_the_weight_and_move_with_the_settings(shown):
     page.get_by_role("button", name="Cut a gap").click()
     assert "λ = 7.5" in mark(page, "B").inner_text()  # 30 data
     assert mark(page, "E").get_attribute("aria-pressed") == "false"
-    empty = shown(PosteriorPlayground(points=[], running=False))
+    empty = unfold(shown(PosteriorPlayground(points=[], running=False)))
     assert mark(empty, "B").is_disabled()
     assert mark(empty, "A").is_enabled()
 
@@ -260,7 +433,7 @@ def test_a_clicked_point_is_answered(shown):
 
 
 def test_points_are_dragged_removed_and_brought_back(shown):
-    page = shown(PosteriorPlayground(running=False, **SMALL))
+    page = unfold(shown(PosteriorPlayground(running=False, **SMALL)))
     by_mouse(page, place(page, 0, 0), place(page, 0.5, -10))
     moved = trait(page, "points")
     assert moved[6] == pytest.approx([0.5, -10], abs=0.15)
@@ -274,12 +447,12 @@ def test_points_are_dragged_removed_and_brought_back(shown):
     by_mouse(page, place(page, -1.5, -3), place(page, -1.25, -2.5))
     page.mouse.click(*place(page, 2.5, 5))  # there is nothing
     assert trait(page, "points") == LINE[3:]
-    page.get_by_role("button", name="Reset data").click()
+    page.get_by_role("button", name="All points").click()
     assert trait(page, "points") == LINE
 
 
 def test_a_double_click_on_the_empty_plot_adds_one_point(shown):
-    page = shown(PosteriorPlayground(running=False, **SMALL))
+    page = unfold(shown(PosteriorPlayground(running=False, **SMALL)))
     page.mouse.dblclick(*place(page, 2.5, 5))
     assert len(trait(page, "points")) == len(LINE) + 1
     page.get_by_role("button", name="Undo").click()
@@ -287,7 +460,7 @@ def test_a_double_click_on_the_empty_plot_adds_one_point(shown):
 
 
 def test_a_gap_is_cut_moved_and_closed(shown):
-    page = shown(PosteriorPlayground(**SMALL))
+    page = unfold(shown(PosteriorPlayground(**SMALL)))
     rest(page)
     fit = trait(page, "fit")
     page.get_by_label("Cut a gap", exact=True).check()
@@ -320,7 +493,7 @@ def test_a_finger_adds_moves_and_erases_points(shown):
     page.wait_for_function("model.get('points').at(-1)[1] < -9")
     assert trait(page, "points")[:-1] == LINE
     assert trait(page, "points")[-1] == pytest.approx([2, -10], abs=0.3)
-    page.get_by_label("Erase").check()
+    unfold(page).get_by_label("Erase").check()
     page.touchscreen.tap(*place(page, 2, -10))
     assert trait(page, "points") == LINE
 
@@ -333,25 +506,30 @@ def test_a_swipe_over_the_plot_scrolls_the_page(shown):
     assert trait(page, "points") == LINE
 
 
-def test_the_audit_stays_in_sight_of_the_sliders_on_a_phone(shown):
-    page = shown(PosteriorPlayground(running=False), width=375, height=700, has_touch=True)
+@pytest.mark.parametrize("height", [667, 740, 812])
+def test_on_a_phone_the_plot_stays_in_sight_and_takes_a_third_at_most(shown, height):
+    page = shown(PosteriorPlayground(running=False), width=375, height=height, has_touch=True)
     page.add_style_tag(content="body { padding-bottom: 900px }")
-    page.get_by_label("Hidden units").evaluate("(node) => node.scrollIntoView({block: 'end'})")
-    result = page.locator(".result").bounding_box()
-    assert page.evaluate("scrollY") > 400
-    assert 0 <= result["y"] <= 350
+    unfold(page).get_by_label("Hidden units").evaluate("(n) => n.scrollIntoView({block: 'end'})")
+    assert page.evaluate("scrollY") > 600
+    picture = page.locator(".picture").bounding_box()
+    assert (picture["x"], picture["y"]) == (8, 0)
+    assert picture["height"] <= height / 3
+    # What the keys reach stands below it, and is whole.
+    page.get_by_label("Prior σ").focus()
+    slider = page.get_by_label("Prior σ").bounding_box()
+    assert picture["height"] < slider["y"] < height - slider["height"]
 
 
 def test_hints_speak_of_the_hand_at_hand(shown):
-    hint = shown(PosteriorPlayground(running=False)).locator(".hint")
+    hint = unfold(shown(PosteriorPlayground(running=False))).locator(".hint")
     assert hint.inner_text().startswith("Click")
-    finger = shown(PosteriorPlayground(running=False), has_touch=True, is_mobile=True)
+    finger = unfold(shown(PosteriorPlayground(running=False), has_touch=True, is_mobile=True))
     assert finger.locator(".hint").inner_text().startswith("Tap")
 
 
 def test_fits_a_phone(shown):
-    page = shown(PosteriorPlayground(running=False), width=320)
-    page.get_by_text("More:").click()
+    page = unfold(shown(PosteriorPlayground(running=False), width=320))
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     for target in page.locator(".bnn-figure :is(button, label, summary, input[type=range])").all():
         box = target.bounding_box()
@@ -378,15 +556,15 @@ def test_keys_move_and_remove_points(shown):
     assert len(trait(page, "points")) == 12
     assert page.evaluate(focus) == "Data point 1 of 12"
     page.keyboard.press("Tab")  # one stop for all points
-    assert page.evaluate("document.activeElement.textContent") == "Train"
-    page.get_by_role("button", name="Add a point").press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Play"
+    unfold(page).get_by_role("button", name="Add a point").press("Enter")
     assert page.evaluate(focus) == "Data point 13 of 13"
     page.keyboard.press("ArrowDown")
     assert trait(page, "points")[-1][1] == -0.5
 
 
 def test_focus_stays_in_the_figure_when_its_place_goes(shown):
-    page = shown(PosteriorPlayground(running=False, points=[[0, 0]], hidden_units=4))
+    page = unfold(shown(PosteriorPlayground(running=False, points=[[0, 0]], hidden_units=4)))
     focused = "document.activeElement.closest('label')?.textContent"
     undo = page.get_by_role("button", name="Undo")
     page.get_by_role("button", name="Cut a gap").press("Enter")
@@ -409,9 +587,10 @@ def test_keys_move_sliders_and_choose(shown):
     slider = page.get_by_label("Noise s")
     slider.press("ArrowRight")
     assert trait(page, "noise_std") > 1.0
+    page.get_by_text("Compare, and").press("Enter")
     page.get_by_label("Gaussian process").press("Space")
     assert page.locator(".overlay.gaussian_process:not(.edges)[d]").count() == 2  # and the legend's
-    page.get_by_text("More:").press("Enter")
+    page.get_by_text("Network, estimator").press("Enter")
     page.get_by_label("in closed form").press("ArrowDown")
     assert trait(page, "estimator") == "weight"
 
@@ -420,15 +599,15 @@ def test_keys_move_sliders_and_choose(shown):
 
 
 def test_pause_step_and_reset(shown):
-    page = shown(PosteriorPlayground(running=False, **SMALL))
-    assert page.get_by_role("button", name="Train").is_visible()
+    page = unfold(shown(PosteriorPlayground(running=False, speed="fast", **SMALL)))
+    assert page.get_by_role("button", name="Play").is_visible()
     start = width(page, 1)
     page.get_by_role("button", name="1 step", exact=True).click()
     assert trait(page, "steps") == 1
     page.get_by_role("button", name="100 steps").click()
     assert trait(page, "steps") == 101
     assert width(page, 1) != start
-    page.get_by_role("button", name="Train").click()
+    page.get_by_role("button", name="Play").click()
     assert trait(page, "running")
     pass_frames(page, 10)
     page.get_by_role("button", name="Pause").click()
@@ -437,17 +616,17 @@ def test_pause_step_and_reset(shown):
     assert f"paused, {steps:,} steps" in page.locator(".steps").inner_text()
     pass_time(page, 300)
     assert trait(page, "steps") == steps
-    page.get_by_role("button", name="Reset network").click()
+    page.get_by_role("button", name="Another start").click()
     assert trait(page, "steps") == 0
-    assert width(page, 1) != start  # another start
+    assert width(page, 1) != start
 
 
 RESULTS = ("loss", "fit", "kl", "steps", "outside_total", "curve_outside_epistemic")
 
 
-def test_start_again_comes_to_the_same_rest_as_a_fresh_page(shown):
+def test_reset_comes_to_the_same_rest_as_a_fresh_page(shown):
     figure = PosteriorPlayground(prior_std=1.5, **SMALL)
-    page = shown(figure)
+    page = unfold(shown(figure))
     rest(page)
     fresh = {name: trait(page, name) for name in RESULTS}
     page.get_by_label("Prior σ").press("End")
@@ -456,14 +635,14 @@ def test_start_again_comes_to_the_same_rest_as_a_fresh_page(shown):
     page.get_by_label("Ensemble").check()
     page.mouse.click(*place(page, 2.5, 5))
     page.get_by_role("button", name="Cut a gap").click()
-    page.get_by_text("More:").click()
     page.get_by_label("by drawn weights").check()
     page.get_by_label("Total band").uncheck()
-    page.get_by_role("button", name="Reset network").click()
+    page.get_by_label("slow").check()
+    page.get_by_role("button", name="Another start").click()
     page.get_by_role("button", name="100 steps").click()  # and that pauses
-    again = page.get_by_role("button", name="Start again")
+    again = page.get_by_role("button", name="Reset")
     again.press("Enter")
-    assert page.evaluate("document.activeElement.textContent") == "Start again"
+    assert page.evaluate("document.activeElement.textContent") == "Reset"
     rest(page)
     assert {name: trait(page, name) for name in RESULTS} == fresh
     results = (*RESULTS, "outside_epistemic")
@@ -472,7 +651,7 @@ def test_start_again_comes_to_the_same_rest_as_a_fresh_page(shown):
 
 
 def test_rest_depends_on_the_way_there_and_a_new_network_forgets_it(shown):
-    page = shown(PosteriorPlayground())
+    page = unfold(shown(PosteriorPlayground()))
     rest(page)
     fresh = trait(page, "loss")
     noise = page.get_by_label("Noise s")
@@ -484,21 +663,21 @@ def test_rest_depends_on_the_way_there_and_a_new_network_forgets_it(shown):
     rest(page)
     assert trait(page, "loss") > fresh + 0.4
     assert trait(page, "curve_outside_epistemic") > 0.1
-    page.get_by_role("button", name="Reset network").click()
+    page.get_by_role("button", name="Another start").click()
     rest(page)
-    assert trait(page, "loss") == pytest.approx(fresh, abs=0.05)
-    assert trait(page, "curve_outside_epistemic") == 0
+    assert trait(page, "loss") == pytest.approx(fresh, abs=0.1)
+    assert trait(page, "curve_outside_epistemic") < 0.05
 
 
 @pytest.mark.parametrize(
     ("estimator", "words"),
     [
-        ("weight", "stopped after 10,000 noisy steps, 10,100 steps in all"),
+        ("weight", "stopped after 10,000 noisy steps, 10,100 in all"),
         ("exact", "at rest, 10,100 steps"),
     ],
 )
 def test_the_steps_say_rest_only_of_a_loss_that_settled(shown, estimator, words):
-    page = shown(PosteriorPlayground(running=False, estimator=estimator, **SMALL))
+    page = unfold(shown(PosteriorPlayground(running=False, estimator=estimator, **SMALL)))
     page.get_by_role("button", name="100 steps").click()
     page.get_by_label("Prior σ").press("ArrowRight")  # counts anew from here
     page.evaluate(
@@ -559,7 +738,7 @@ def jitter_said(page):
 def test_jitter_tells_the_estimators_apart(shown):
     jitter = {}
     for estimator in ("weight", "local", "exact"):
-        page = shown(PosteriorPlayground(running=False, estimator=estimator))
+        page = unfold(shown(PosteriorPlayground(running=False, estimator=estimator)))
         for _ in range(20):
             page.get_by_role("button", name="100 steps").click()
         jitter[estimator] = jitter_said(page)
@@ -568,10 +747,10 @@ def test_jitter_tells_the_estimators_apart(shown):
 
 @pytest.mark.parametrize("estimator", ["weight", "local"])
 def test_draws_train_too_and_jitter(shown, estimator):
-    page = shown(PosteriorPlayground(estimator=estimator, **SMALL))
+    page = unfold(shown(PosteriorPlayground(estimator=estimator, speed="fast", **SMALL)))
     pass_frames(page, 80)
     page.get_by_role("button", name="Pause").click()
-    exact = shown(PosteriorPlayground(**SMALL))
+    exact = unfold(shown(PosteriorPlayground(speed="fast", **SMALL)))
     pass_frames(exact, 80)
     d = [p.locator(".loss path.fit").first.get_attribute("d") for p in (page, exact)]
     assert trait(page, "loss") == pytest.approx(trait(exact, "loss"), rel=0.2)
@@ -585,18 +764,17 @@ def test_draws_train_too_and_jitter(shown, estimator):
 
 @pytest.mark.parametrize(("label", "name"), [("MC dropout", "dropout"), ("Ensemble", "ensemble")])
 def test_overlays_learn_the_data(shown, label, name):
-    page = shown(PosteriorPlayground(points=LINE, noise_std=1.0))
+    page = unfold(shown(PosteriorPlayground(points=LINE, noise_std=1.0, speed="fast")))
     page.get_by_label(label).check()
     edges = page.locator(f".picture .edges.{name}")
     pass_frames(page, 60)
     page.get_by_role("button", name="Pause").click()
     assert edges.get_attribute("d").count("M") == 2
-    legend = page.locator(".picture + .legend").inner_text()
+    legend = page.locator(".view > .legend").inner_text()
     assert legend.lower().count(label.lower()) == 1
-    assert legend.count("mean and ±3σ of the curve") == 1
     mean = page.locator(f".picture .overlay.{name}:not(.edges)").get_attribute("d")
     slope = (heights(mean)[40] - heights(mean)[80]) / 2  # pixels per unit of x, between -1 and 1
-    assert slope == pytest.approx(2 * 290 / 40, rel=0.25)
+    assert slope == pytest.approx(2 * 270 / 40, rel=0.25)
     page.get_by_label(label).uncheck()
     assert edges.get_attribute("d") is None
 
@@ -648,7 +826,7 @@ def quiet(**traits):
 
 
 def test_a_link_brings_the_same_state(addressed):
-    page = addressed("", quiet())
+    page = unfold(addressed("", quiet()))
     assert "#" not in page.url
     page.get_by_label("Prior σ").press("ArrowRight")
     mark(page, "B").click()
@@ -665,7 +843,7 @@ def test_a_link_brings_the_same_state(addressed):
     assert state["points"][:-1] == LINE[1:]
     copy = addressed(f"#{fragment}", quiet())
     assert {name: trait(copy, name) for name in names} == state
-    copy.get_by_role("button", name="Reset data").click()
+    copy.get_by_role("button", name="All points").click()
     assert trait(copy, "points") == LINE
     assert trait(copy, "gap") == []
     pass_time(copy, 400)  # after which the address is written
@@ -676,7 +854,7 @@ def test_a_link_brings_the_same_state(addressed):
 
 
 def test_a_point_moved_onto_another_is_in_the_link(addressed):
-    page = addressed("", quiet())
+    page = unfold(addressed("", quiet()))
     point = page.get_by_role("slider", name="Data point 7 of 13")
     for key in ("ArrowUp", *["ArrowRight"] * 5):
         point.press(key)
@@ -687,10 +865,10 @@ def test_a_point_moved_onto_another_is_in_the_link(addressed):
     assert trait(copy, "points") == points
 
 
-def test_start_again_brings_back_what_python_gave_not_the_link(addressed):
-    page = addressed("#playground?prior_std=7&gap=-1_1&show_truth=true", quiet())
+def test_reset_brings_back_what_python_gave_not_the_link(addressed):
+    page = unfold(addressed("#playground?prior_std=7&gap=-1_1&show_truth=true", quiet()))
     assert trait(page, "prior_std") == 7
-    page.get_by_role("button", name="Start again").click()
+    page.get_by_role("button", name="Reset").click()
     assert (trait(page, "prior_std"), trait(page, "gap")) == (2, [])
     assert trait(page, "show_truth") is False
     pass_time(page, 400)
@@ -705,7 +883,7 @@ def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
         "&gap=2_1&show_total=0&show_truth=maybe&points=2-1e9_11-99_x_-1_99*-99_NaN*1_5_1-0"
         "&__proto__=1&%ff=%&kl_weight=<img src=x onerror=alert(1)>"
     )
-    page = addressed(nonsense, quiet())
+    page = unfold(addressed(nonsense, quiet()))
     figure = quiet()
     for name in ("prior_std", "kl_weight", "noise_std", "hidden_units", "estimator"):
         setattr(figure, name, trait(page, name))
@@ -724,7 +902,7 @@ def test_an_address_of_nonsense_is_bounded_or_ignored(addressed):
 
 def test_two_figures_and_the_pages_anchors_keep_their_own(addressed):
     other = PosteriorPlayground(running=False, **SMALL)
-    page = addressed("#summary", quiet(), other)
+    page = unfold(addressed("#summary", quiet(), other))
     page.get_by_label("True curve").nth(0).check()
     page.get_by_label("True curve").nth(0).uncheck()
     page.get_by_label("Prior σ").nth(1).press("ArrowRight")
@@ -782,7 +960,10 @@ def test_a_link_names_the_settings_as_python_does(module):
     text = module("posterior_playground").evaluate(encode, [other, defaults])
     changed = {name for name, value in other.items() if value != defaults[name]}
     assert set(parse_qs(text, keep_blank_values=True)) == changed
-    assert defaults.keys() - changed == {*RESULTS, "outside_epistemic", "running", "address_key"}
+    assert defaults.keys() - changed == {
+        *RESULTS,
+        *("outside_epistemic", "running", "speed", "address_key"),
+    }
 
 
 def test_an_encoded_state_is_decoded_to_itself(module):
@@ -812,38 +993,41 @@ def test_an_encoded_state_is_decoded_to_itself(module):
 
 # What the page of the playground tells its readers to try
 
-TRAIN = """([points, runs]) => runs.map(({ gap = [], kl_weight = 1, noise_std }) => {
-  const used = module.outsideGap(points, gap);
-  const data = { x: used.map(([x]) => x), y: used.map(([, y]) => y) };
-  const settings = { hidden_units: 30, prior_std: 2, noise_std };
-  const network = module.createNetwork({ hidden_units: 30, seed: 1, initStd: 0.05 });
-  for (settings.kl_weight of [kl_weight].flat()) {
-    const adam = module.createAdam(network.parameters.length);
-    for (let step = 0; step < 4000; step++)
-      module.adamStep(
-        adam, network.parameters, module.exactLoss(network, data, settings).gradient, 0.02);
+TRAIN = """([original, runs]) => runs.map((changes) => {
+  let problem;
+  const set = (change) => {
+    const { points, gap, ...settings } = { ...original, ...change };
+    const used = module.outsideGap(points, gap);
+    const data = { x: used.map(([x]) => x), y: used.map(([, y]) => y) };
+    problem = { data, settings, estimator: "exact" };
+  };
+  set({});
+  const session = new module.Session(() => problem, module.FIRST_SEED);
+  for (const change of [{}, ...changes]) {
+    set(change);
+    session.wake();
+    session.step(4000);
   }
-  const { total, curve } = module.createAudit()(network, noise_std);
+  const { network } = session;
+  const { total, curve } = module.createAudit()(network, problem.settings.noise_std);
   const [middle, end] = module.exactMoments(network, [0, 3]).std;
-  const [exact] = module.gaussianProcess(data, [0], settings).std;
+  const [exact] = module.gaussianProcess(problem.data, [0], problem.settings).std;
   return { total: total.share, curve: curve.share, middle, end, exact };
 })"""
+CHANGES = """(original) => Object.fromEntries(
+  module.EXPERIMENTS.map(([label, change]) => [label, change(original)]))"""
 
 
 def test_the_suggestions_of_page_and_chapter_do_what_they_say(module):
-    noise = NOISE_STD
-    runs = [
-        {"noise_std": noise},
-        {"noise_std": noise, "kl_weight": 0.006},
-        {"noise_std": noise, "kl_weight": 6},
-        {"noise_std": noise, "gap": [-0.75, 0.75]},
-        {"noise_std": 0.1},
-        {"noise_std": 3},
-        {"noise_std": noise, "kl_weight": [1, 0.01 * 60 / (2 * 91 * noise**2)]},  # E after A
-    ]
-    points = PosteriorPlayground().points
-    results = module("posterior_playground").evaluate(TRAIN, [points, runs])
-    elbo, cold, warm, gap, exact, noisy, printed = results
+    page, original = module("posterior_playground"), PosteriorPlayground().settings()
+    changes = page.evaluate(CHANGES, original)
+    names = ["Watch it lie", "Make it shy", "Open a gap", "Far points"]
+    names += ["Deny the noise", "Blame the noise"]
+    assert list(changes) == names
+    printed = {"kl_weight": 0.01 * 60 / (2 * 91 * NOISE_STD**2)}  # the mark E
+    runs = [[], *([changes[name]] for name in names), [printed]]
+    results = page.evaluate(TRAIN, [original, runs])
+    elbo, cold, warm, gap, far, exact, noisy, printed = results
     assert elbo["total"] < 0.01
     assert elbo["curve"] == 0
     assert elbo["end"] > 10 * elbo["middle"]  # wide where there are no data
@@ -854,6 +1038,7 @@ def test_the_suggestions_of_page_and_chapter_do_what_they_say(module):
     assert warm["middle"] > 2 * elbo["middle"]
     assert gap["exact"] > 5 * elbo["exact"]
     assert gap["middle"] < 1.5 * elbo["middle"]
+    assert far["end"] < 0.6 * elbo["end"]
     assert exact["total"] > 0.25
     assert noisy["total"] == 0
     assert printed["curve"] > 0.5

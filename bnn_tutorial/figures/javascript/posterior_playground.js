@@ -1,6 +1,6 @@
 // The posterior playground: a Bayesian network that trains in the browser while the reader moves
-// its settings and its data. Shown in the chapter "Polynomial regression with 3-sigma bands" and on
-// a page of its own. The mathematics is in the folder's network.js, training.js and overlays.js.
+// its settings and its data. Shown in the chapter "What mean field knows" and on a page of its own.
+// The mathematics is in the folder's network.js, training.js and overlays.js.
 
 import {
   Controls,
@@ -12,15 +12,23 @@ import {
 } from "./shared/controls.js";
 import { PageModel } from "./shared/page_model.js";
 import { copyLink, shareByAddress } from "./posterior_playground/address.js";
-import { auditText, createAudit } from "./posterior_playground/audit.js";
+import { createAudit } from "./posterior_playground/audit.js";
 import { BandPlot, GRID } from "./posterior_playground/band_plot.js";
 import { DataEditor } from "./posterior_playground/data_editor.js";
+import { findingText } from "./posterior_playground/finding.js";
 import { outsideGap, stateOf, SWITCHES } from "./posterior_playground/limits.js";
 import { LossPlot } from "./posterior_playground/loss_plot.js";
 import { drawFunctions, exactMoments } from "./posterior_playground/network.js";
 import { dropoutMoments, ensembleMoments, gaussianProcess } from "./posterior_playground/overlays.js";
 import { Session } from "./posterior_playground/session.js";
-import { comparisons, moreSettings, networkSettings } from "./posterior_playground/settings.js";
+import {
+  drawnParts,
+  estimatorChoice,
+  fold,
+  networkSettings,
+  speedChoice,
+} from "./posterior_playground/settings.js";
+import { dataPresets, experiments } from "./posterior_playground/suggestions.js";
 
 export { decodeState, encodeState } from "./posterior_playground/address.js";
 export { createAudit, heldOut } from "./posterior_playground/audit.js";
@@ -30,12 +38,14 @@ export { jitter } from "./posterior_playground/loss_plot.js";
 export * from "./posterior_playground/network.js";
 export * from "./posterior_playground/point_network.js";
 export * from "./posterior_playground/overlays.js";
+export { Session } from "./posterior_playground/session.js";
+export { EXPERIMENTS } from "./posterior_playground/suggestions.js";
 export * from "./posterior_playground/training.js";
 export * from "./shared/gaussian.js";
 export { PageModel } from "./shared/page_model.js";
 
 /**
- * @import { Traits } from "./posterior_playground/limits.js"
+ * @import { State, Traits } from "./posterior_playground/limits.js"
  * @import { Moments } from "./posterior_playground/network.js"
  * @import { Model, Place } from "./shared/page_model.js"
  */
@@ -44,7 +54,7 @@ const TRAINING_MILLISECONDS = 8; // of a frame's 16
 const REPORT_EVERY = 250; // milliseconds, for numbers
 const OVERLAY_EVERY = 100; // milliseconds, for the bands of overlays
 const STILL_EVERY = 3000; // between two pictures, for those who want no motion
-const FIRST_SEED = 1; // of the network; each "Reset network" takes the next
+export const FIRST_SEED = 2; // of the network; each new start takes the next
 const FUNCTIONS = { count: 6, seed: 3 };
 const PASSES = { count: 100, seed: 1 };
 
@@ -61,7 +71,7 @@ class Playground {
   #overlaid = -Infinity; // when the overlays were worked out
   #drawn = 0;
   #reported = 0;
-  trainButton = button("Train", () => this.#toggleTraining(), { class: "train" });
+  trainButton = button("Play", () => this.#toggleTraining(), { class: "train" });
   stepText = html("span", { class: "steps" });
 
   /**
@@ -73,22 +83,26 @@ class Playground {
     this.el = el;
     this.controls = new Controls(model);
     // As Python made the figure, before the page's address has its say.
-    this.original = { ...stateOf(model), running: model.get("running") };
+    this.original = stateOf(model);
+    this.originalPlay = { running: model.get("running"), speed: model.get("speed") };
     const address_key = model instanceof PageModel && model.get("address_key");
     this.address = address_key ? shareByAddress(this.controls, model, address_key) : null;
     this.still = prefersStill();
-    this.picture = new BandPlot(() => this.editor.draw());
+    this.panel = html("div", { class: "panel live" });
+    this.picture = new BandPlot(() => {
+      this.editor.draw();
+      this.losses.fit(this.panel.clientWidth);
+    });
     this.losses = new LossPlot();
     this.audit = createAudit();
-    this.editor = new DataEditor(this.picture.plot, this.controls, model, {
-      points: this.original.points,
-      gap: this.original.gap,
-    });
+    this.editor = new DataEditor(this.picture.plot, this.controls, model);
+    this.experiments = experiments(this.original, (state) => this.#begin(state));
     this.result = this.controls.liveText();
     this.problem = this.#read();
     this.session = this.#newSession();
     this.#build();
-    this.frames = this.controls.frames(el, () => this.#frame());
+    this.picture.plot.redraw(); // at its height
+    this.frames = this.controls.frames(el, (passed) => this.#frame(passed));
     this.#showAll();
     this.controls.onChange(PROBLEM, () => this.#answer());
     this.controls.onChange(["hidden_units"], () => this.reset());
@@ -161,8 +175,11 @@ class Playground {
     if (!this.#isTraining) this.report();
   }
 
-  #frame() {
-    this.session.advance(TRAINING_MILLISECONDS);
+  /** @param {number} passed milliseconds since the frame before */
+  #frame(passed) {
+    // Who wants no motion does not see how the band folds, and need not wait for it.
+    const speed = this.still ? "fast" : this.model.get("speed");
+    this.session.advance(TRAINING_MILLISECONDS, speed, passed);
     const now = performance.now();
     if (this.still && now - this.#drawn < STILL_EVERY) return;
     this.draw();
@@ -176,7 +193,7 @@ class Playground {
     const training = this.#isTraining;
     if (training) this.frames.start();
     else this.frames.stop();
-    this.trainButton.textContent = training ? "Pause" : "Train";
+    this.trainButton.textContent = training ? "Pause" : "Play";
     this.el.toggleAttribute("data-training", training);
     this.#showSteps();
   }
@@ -186,7 +203,7 @@ class Playground {
     const all = `${numberText(steps, 6)} steps`;
     const noisy = this.problem.estimator === "exact" ? "" : "noisy ";
     const taken = numberText(stoppedAfter ?? 0, 6);
-    const stopped = `stopped after ${taken} ${noisy}steps, ${all} in all`;
+    const stopped = `stopped after ${taken} ${noisy}steps, ${numberText(steps, 6)} in all`;
     if (this.#isTraining) this.stepText.textContent = `training, ${all}`;
     else if (!resting) this.stepText.textContent = `paused, ${all}`;
     else this.stepText.textContent = stoppedAfter === null ? `at rest, ${all}` : stopped;
@@ -236,9 +253,18 @@ class Playground {
     const { session, problem } = this;
     session.measure();
     const audit = this.audit(session.network, problem.settings.noise_std);
-    this.picture.showOutsiders(audit.outsiders);
+    this.picture.showAudit(audit);
     this.losses.show(session.history, session.now);
-    this.result.show(auditText(audit));
+    this.result.show(
+      findingText({
+        network: session.network,
+        x: problem.data.x,
+        gap: this.model.get("gap"),
+        prior_std: problem.settings.prior_std,
+        steps: session.steps,
+        curve: audit.curve,
+      }),
+    );
     this.#showSteps();
     this.controls.set({
       steps: session.steps,
@@ -270,11 +296,22 @@ class Playground {
   }
 
   /** Bring everything back to how the figure was made. */
-  #startAgain() {
+  #resetAll() {
     this.#seed = FIRST_SEED;
-    this.editor.reset();
-    this.controls.set(this.original);
+    this.editor.replace(this.original);
+    this.controls.set({ ...this.original, ...this.originalPlay });
+    this.experiments.forget();
     this.reset();
+  }
+
+  /**
+   * Set all that an experiment needs; the network trains on from where it is.
+   *
+   * @param {State} state
+   */
+  #begin(state) {
+    this.editor.replace(state);
+    this.controls.set({ ...state, running: true });
   }
 
   /** @param {number} count */
@@ -285,28 +322,42 @@ class Playground {
   }
 
   #build() {
-    const { controls, model, el } = this;
-    const buttons = html(
+    const { controls, model, picture, editor } = this;
+    const settings = networkSettings(controls, model);
+    const step = html(
       "div",
       { class: "buttons" },
-      this.trainButton,
       button("1 step", () => this.#step(1)),
       button("100 steps", () => this.#step(100)),
-      button("Reset network", () => this.#anotherStart()),
-      button("Start again", () => this.#startAgain()),
-      this.stepText,
+      button("Another start", () => this.#anotherStart()),
     );
-    el.append(
-      html("div", { class: "picture" }, this.picture.plot.svg, this.result.node),
-      this.picture.legend,
-      buttons,
-      ...networkSettings(controls, model),
-      this.editor.toolbar,
-      comparisons(controls),
-      this.losses.node,
-      moreSettings(controls),
+    const view = html(
+      "div",
+      { class: "view" },
+      this.result.node,
+      html("div", { class: "picture" }, picture.plot.svg),
+      picture.legend,
     );
-    if (this.address) el.append(copyLink(this.address));
+    this.panel.append(
+      html(
+        "div",
+        { class: "buttons play" },
+        this.trainButton,
+        button("Reset", () => this.#resetAll()),
+        this.stepText,
+      ),
+      speedChoice(controls),
+      settings.slider,
+      settings.priorAndNoise,
+      dataPresets(controls, model, this.original, (data) => editor.replace(data)),
+      this.experiments.node,
+      fold("A to E: what five conventions make of λ", settings.conventions),
+      fold("Compare, and choose what is drawn", ...drawnParts(controls)),
+      fold("Points: tools, undo, a link", editor.toolbar, this.address ? copyLink(this.address) : ""),
+      fold("Network, estimator and loss", settings.width, estimatorChoice(controls), step,
+        this.losses.node),
+    );
+    this.el.append(html("div", { class: "layout" }, view, this.panel));
   }
 }
 

@@ -1,6 +1,5 @@
 // The playground's audit: new observations of the true curve, and which of them a band leaves out.
 
-import { html } from "../shared/controls.js";
 import { randomNormal } from "../shared/gaussian.js";
 import { auditBand, exactMoments } from "./network.js";
 
@@ -67,21 +66,13 @@ export function createAudit() {
 }
 
 /**
- * Return the audit in words: of each band what it promises.
+ * Return what an audit counted, in words.
  *
- * @param {Record<"total" | "curve", ReturnType<typeof auditBand>>} audit
+ * @param {ReturnType<typeof auditBand>} audit
  */
-export function auditText({ total, curve }) {
-  /** @param {{ outside: number, total: number }} band */
-  const count = ({ outside, total: all }) =>
-    `${outside.toLocaleString("en")} of ${all.toLocaleString("en")}`;
-  /** @param {number} share */
-  const percent = (share) => `${(100 * share).toFixed(2)} %`;
-  return [
-    "Outside the total band: ",
-    html("b", {}, `${count(total)} held-out points`),
-    ` (${percent(total.share)}, nominal ${percent(total.nominal)}). Outside the epistemic band: `,
-    html("b", {}, `true curve at ${count(curve)} places`),
-    ".",
-  ];
+export function auditText({ outside, total, share, nominal }) {
+  /** @param {number} value */
+  const percent = (value) => `${(100 * value).toFixed(2)}\u00a0%`;
+  const counted = `${outside.toLocaleString("en")} of ${total.toLocaleString("en")}`;
+  return `${counted} (${percent(share)}, nominal ${percent(nominal)})`;
 }

@@ -3,10 +3,10 @@
 
 import { html } from "../shared/controls.js";
 import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
-import { truth } from "./audit.js";
+import { auditText, truth } from "./audit.js";
 import { X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
-/** @import { Moments } from "./network.js" */
+/** @import { auditBand, Moments } from "./network.js" */
 
 /**
  * @typedef {"gaussian_process" | "dropout" | "ensemble"} Overlay
@@ -26,7 +26,7 @@ import { X_DOMAIN, Y_DOMAIN } from "./limits.js";
  */
 
 const INTERVALS = 120;
-const [TALL, LOW] = [340, 260]; // the plot's heights, on a wide page and on a phone
+const HEIGHT = 320; // where no style says another
 
 /** Where the picture evaluates functions. */
 export const GRID = Float64Array.from(
@@ -34,22 +34,20 @@ export const GRID = Float64Array.from(
   (_, i) => X_DOMAIN[0] + ((X_DOMAIN[1] - X_DOMAIN[0]) * i) / INTERVALS,
 );
 
-/** @type {Part[]} */
-const PARTS = ["epistemic", "total", "functions", "truth"];
 /** @type {Overlay[]} */
 const OVERLAYS = ["gaussian_process", "dropout", "ensemble"];
 
+// The words are short, so that the legend takes no further line where something is laid over.
 const LEGEND = {
   mean: "posterior mean",
-  epistemic: "epistemic band, ±3σ: where the curve may run",
-  total: "total band, ±3σ: where a new observation may fall",
+  truth: "true curve",
   functions: "functions drawn from the posterior",
-  truth: "the curve that the data came from",
-  outsiders: "held-out points outside the total band",
-  gaussian_process:
-    "exact Gaussian process with this network's prior covariance: mean and ±3σ of the curve",
-  dropout: "MC dropout: mean and ±3σ of the curve",
-  ensemble: "ensemble of five: mean and ±3σ of the curve",
+  epistemic: "epistemic band, ±3σ: where the curve may run",
+  total: "total band, ±3σ: where a new point may fall",
+  outsiders: "held-out points outside the total band: ",
+  gaussian_process: "Gaussian process, ±3σ",
+  dropout: "MC dropout, ±3σ",
+  ensemble: "ensemble of five, ±3σ",
 };
 
 /**
@@ -76,7 +74,7 @@ export class BandPlot {
       label: "Data, the network's mean and its 3-sigma bands",
       x: { domain: X_DOMAIN, label: "x" },
       y: { domain: Y_DOMAIN, label: "y" },
-      height: TALL,
+      height: HEIGHT,
       interactive: true,
       draw: () => {
         if (this.#fitHeight()) return;
@@ -100,18 +98,21 @@ export class BandPlot {
       mean: path(`overlay ${name}`),
       edges: path(`overlay edges ${name}`),
     }));
+    this.audited = html("b");
     this.legend = html("ul", { class: "legend" });
     this.#legendEntries = Object.fromEntries(
       Object.entries(LEGEND).map(([name, words]) => [
         name,
-        html("li", {}, swatch(name), html("span", {}, words)),
+        html("li", { class: `of-${name}` }, swatch(name), html("span", {}, words)),
       ]),
     );
+    this.#legendEntries.outsiders.lastElementChild?.append(this.audited);
   }
 
-  /** Draw again at the height that goes with the width, if that is another one. */
+  /** Draw again at the height that the style gives the plot at this width, if it is another one. */
   #fitHeight() {
-    const height = this.plot.width < 480 ? LOW : TALL;
+    const { svg } = this.plot;
+    const height = parseFloat(getComputedStyle(svg).getPropertyValue("--plot-height")) || HEIGHT;
     if (height === this.plot.height) return false;
     this.plot.height = height;
     this.plot.redraw();
@@ -119,7 +120,7 @@ export class BandPlot {
   }
 
   /**
-   * Show `content`; the outsiders stay as `showOutsiders` left them.
+   * Show `content`; the outsiders stay as `showAudit` left them.
    *
    * @param {Content} content
    */
@@ -129,12 +130,13 @@ export class BandPlot {
   }
 
   /**
-   * Show held-out points as crosses.
+   * Show the audit of the total band: its outsiders as crosses, and how many they are.
    *
-   * @param {{ x: number, y: number }[]} points
+   * @param {{ total: ReturnType<typeof auditBand>, outsiders: { x: number, y: number }[] }} audit
    */
-  showOutsiders(points) {
-    this.#outsiders = points;
+  showAudit({ total, outsiders }) {
+    this.#outsiders = outsiders;
+    this.audited.textContent = auditText(total);
     this.#drawOutsiders();
   }
 
@@ -163,10 +165,10 @@ export class BandPlot {
       put(edges, band && linePath(plot, GRID, band.low) + linePath(plot, GRID, band.high));
     }
     this.#drawOutsiders();
-    const shown = ["mean", ...PARTS.filter((name) => show[name])];
-    if (show.total && this.#outsiders.length) shown.push("outsiders");
-    shown.push(...OVERLAYS.filter((name) => overlays[name]));
-    const entries = shown.map((name) => this.#legendEntries[name]);
+    /** @type {Record<string, unknown>} */
+    const shown = { mean: true, ...show, outsiders: show.total, ...overlays };
+    const entries = Object.keys(LEGEND).filter((name) => shown[name]).map((name) =>
+      this.#legendEntries[name]);
     const same = entries.length === this.legend.children.length;
     if (!same || entries.some((entry, i) => entry !== this.legend.children[i]))
       this.legend.replaceChildren(...entries);

@@ -5,7 +5,15 @@ import { button, html } from "../shared/controls.js";
 import { clamp, setAttributes, svg } from "../shared/plot.js";
 import { ARROWS, emptiestPlace, NEIGHBOURS, pointAttributes } from "../shared/points.js";
 import { GapEditor } from "./gap.js";
-import { MOST_POINTS, outsideGap, pointAt, SMALLEST_GAP, X_DOMAIN, Y_DOMAIN } from "./limits.js";
+import {
+  FIRST_GAP,
+  MOST_POINTS,
+  outsideGap,
+  pointAt,
+  SMALLEST_GAP,
+  X_DOMAIN,
+  Y_DOMAIN,
+} from "./limits.js";
 
 /**
  * @import { Controls } from "../shared/controls.js"
@@ -46,15 +54,12 @@ const STEP = { x: 0.05, y: 0.5 };
 /** @type {Record<string, number>} */
 const REACH = { mouse: 12, touch: 20, pen: 14 }; // of a pointer, in pixels
 const TAP = 8; // pixels that a tap may move
-/** @type {Gap} */
-const FIRST_GAP = [-0.75, 0.75];
 const MOST_UNDO = 100;
 
 export class DataEditor {
   #plot;
   #controls;
   #model;
-  #original;
   /** @type {Data[]} */
   #undo = [];
   /** @type {SVGElement[]} */
@@ -84,13 +89,11 @@ export class DataEditor {
    * @param {Plot} plot
    * @param {Controls<Traits>} controls
    * @param {Model<Traits>} model
-   * @param {Data} original what "Reset data" brings back
    */
-  constructor(plot, controls, model, original) {
+  constructor(plot, controls, model) {
     this.#plot = plot;
     this.#controls = controls;
     this.#model = model;
-    this.#original = original;
     this.gap = new GapEditor(plot, {
       get: () => this.#gap,
       set: (gap, gesture) => {
@@ -148,7 +151,7 @@ export class DataEditor {
     });
     return html(
       "div",
-      { class: "data-tools live" },
+      { class: "data-tools" },
       html("fieldset", { class: "control choice" }, html("legend", {}, "On the plot"), ...tools),
       this.hint,
       html(
@@ -157,7 +160,6 @@ export class DataEditor {
         button("Add a point", () => this.#addSomewhere()),
         this.gapButton,
         this.undoButton,
-        button("Reset data", () => this.reset()),
       ),
     );
   }
@@ -175,9 +177,13 @@ export class DataEditor {
     chosen.focus({ preventScroll: true });
   }
 
-  /** Bring the original data back; Undo brings back what they replace. */
-  reset() {
-    this.#change(this.#original);
+  /**
+   * Put other data in the place of these; Undo brings these back.
+   *
+   * @param {Data} data
+   */
+  replace({ points, gap }) {
+    this.#change({ points, gap });
   }
 
   /**

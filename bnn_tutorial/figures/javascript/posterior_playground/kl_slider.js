@@ -28,7 +28,7 @@ function effect(weight) {
 }
 
 /**
- * Return the slider and its marks as one node.
+ * Return the slider with its marks, and the list of what the marks mean.
  *
  * @param {Controls<Traits>} controls
  * @param {Model<Traits>} model
@@ -92,5 +92,5 @@ export function klSlider(controls, model, problem, names) {
   controls.onChange(["kl_weight", ...names], show);
   show();
   slider.append(track);
-  return html("div", { class: "kl live" }, slider, says, list);
+  return { slider: html("div", { class: "kl" }, slider, says), conventions: list };
 }

@@ -7,6 +7,7 @@ import { clamp } from "../shared/plot.js";
  * @import { Model } from "../shared/page_model.js"
  * @import { Interval } from "../shared/plot.js"
  * @import { Point } from "../shared/points.js"
+ * @import { Speed } from "./session.js"
  * @import { Estimator } from "./training.js"
  */
 
@@ -18,8 +19,8 @@ import { clamp } from "../shared/plot.js";
  *   | "show_gaussian_process" | "show_dropout" | "show_ensemble"} Switch
  * @typedef {Numbers & Record<Switch, boolean> & { estimator: Estimator,
  *   points: Point[], gap: Gap }} State that the reader sets, and that an address holds
- * @typedef {State & { running: boolean, address_key: string, steps: number, loss: number,
- *   fit: number, kl: number, outside_total: number, outside_epistemic: number,
+ * @typedef {State & { running: boolean, speed: Speed, address_key: string, steps: number,
+ *   loss: number, fit: number, kl: number, outside_total: number, outside_epistemic: number,
  *   curve_outside_epistemic: number }} Traits
  */
 
@@ -63,6 +64,13 @@ export const SETTINGS = [...NUMBERS, ...SWITCHES, "estimator", "points", "gap"];
 export const X_DOMAIN = [-3, 3];
 /** @type {Interval} */
 export const Y_DOMAIN = [-20, 20];
+
+/**
+ * The gap that is cut without a pointer.
+ *
+ * @type {Gap}
+ */
+export const FIRST_GAP = [-0.75, 0.75];
 
 /**
  * Return the settings as they are now.

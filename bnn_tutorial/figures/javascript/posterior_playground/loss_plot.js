@@ -60,7 +60,7 @@ export class LossPlot {
     const noise = html("li", {}, html("span", {}, "jitter of the fit = ±", this.jitter));
     this.node = html(
       "div",
-      { class: "loss live" },
+      { class: "loss" },
       this.plot.svg,
       html(
         "ul",
@@ -93,6 +93,17 @@ export class LossPlot {
     const first = history[0]?.step ?? 0;
     this.plot.setDomain("x", [first, Math.max(history.at(-1)?.step ?? 0, first + 100)]);
     this.plot.setDomain("y", [low, Math.max(high * 1.05, low + 1)]);
+    this.plot.redraw();
+  }
+
+  /**
+   * Draw at the width that it will have: while it is folded away it has none.
+   *
+   * @param {number} width
+   */
+  fit(width) {
+    if (width < 1 || width === this.plot.width) return;
+    this.plot.width = width;
     this.plot.redraw();
   }
 

@@ -13,18 +13,35 @@ import { adamStep, createAdam, estimatedLoss } from "./training.js";
  * @import { Estimator } from "./training.js"
  */
 
-const INITIAL_STD = 0.05;
-const LEARNING_RATE = 0.02;
+// Training begins at the prior. Where that is wider still, it would end in a poor optimum.
+export const WIDEST_START = 2;
+const LEARNING_RATE = 0.05;
+const OVERLAYS_LEARNING_RATE = 0.02;
 const DROPOUT_RATE = 0.1;
 const MEMBERS = 5;
 // The mean loss of so many steps is compared with that of as many before.
 const STRETCH = 500;
 const SETTLED = 3e-4; // nats per datum
 const MOST_STEPS = 10_000;
-// No more steps in a frame, so that a fast machine shows how the network learns.
-const STEPS_A_FRAME = 20;
+const FRAME = 16; // milliseconds
+const LONGEST_FRAME = 100; // more time than that was not spent on looking
+const FASTEST = 20; // steps in a frame
+const GAIN_AFTER = 100; // steps, each time for one more in a frame
+
+/**
+ * The most steps in a frame after so many, so that a fast machine too shows how the network learns.
+ *
+ * @type {Record<Speed, (steps: number) => number>}
+ */
+const PACES = {
+  slow: () => 1,
+  normal: (steps) => Math.min(1 + steps / GAIN_AFTER, FASTEST),
+  fast: () => FASTEST,
+};
 const RECORD_EVERY = 10;
 const RECORDS = 200;
+
+/** @typedef {"slow" | "normal" | "fast"} Speed */
 
 /**
  * What is learnt and shown now.
@@ -80,7 +97,8 @@ export class Session {
     const { settings } = problem();
     const { hidden_units } = settings;
     this.problem = problem;
-    this.network = createNetwork({ hidden_units, seed, initStd: INITIAL_STD });
+    const initStd = Math.min(settings.prior_std, WIDEST_START);
+    this.network = createNetwork({ hidden_units, seed, initStd });
     this.ensemble = createEnsemble({ hidden_units, members: MEMBERS, seed });
     this.dropout = createDropout({ hidden_units, rate: DROPOUT_RATE, seed });
     this.adam = createAdam(this.network.parameters.length);
@@ -91,12 +109,12 @@ export class Session {
       network: new Learner(() => this.#networkStep()),
       ensemble: new Learner(() => {
         const { data, settings } = this.problem();
-        ensembleStep(this.ensemble, data, settings, LEARNING_RATE);
+        ensembleStep(this.ensemble, data, settings, OVERLAYS_LEARNING_RATE);
         return NaN;
       }),
       dropout: new Learner(() => {
         const { data, settings } = this.problem();
-        dropoutStep(this.dropout, data, settings, LEARNING_RATE);
+        dropoutStep(this.dropout, data, settings, OVERLAYS_LEARNING_RATE);
         return NaN;
       }),
     };
@@ -149,14 +167,18 @@ export class Session {
    * Take the steps of one frame, for about so many milliseconds.
    *
    * @param {number} milliseconds
+   * @param {Speed} speed
+   * @param {number} passed milliseconds since the frame before; 0 for the first
    */
-  advance(milliseconds) {
+  advance(milliseconds, speed, passed) {
+    const frames = Math.min(passed || FRAME, LONGEST_FRAME) / FRAME;
+    const most = Math.round(PACES[speed](this.steps) * frames);
     const awake = this.#active().filter((learner) => !learner.resting);
     for (const learner of awake) {
       const end = performance.now() + milliseconds / awake.length;
       let steps = 0;
       do learner.step();
-      while (!learner.resting && ++steps < STEPS_A_FRAME && performance.now() < end);
+      while (!learner.resting && ++steps < most && performance.now() < end);
     }
   }
 

@@ -8,9 +8,16 @@ import { outsideGap, RANGES } from "./limits.js";
  * @import { Controls } from "../shared/controls.js"
  * @import { Model } from "../shared/page_model.js"
  * @import { Numbers, Switch, Traits } from "./limits.js"
+ * @import { Speed } from "./session.js"
  * @import { Estimator } from "./training.js"
  */
 
+/** @type {{ value: Speed, label: string }[]} */
+const SPEED_LABELS = [
+  { value: "slow", label: "slow" },
+  { value: "normal", label: "normal" },
+  { value: "fast", label: "fast" },
+];
 /** @type {{ value: Estimator, label: string }[]} */
 const ESTIMATOR_LABELS = [
   { value: "exact", label: "in closed form, no draws" },
@@ -45,7 +52,21 @@ const switches = (controls, legend, labels) =>
   );
 
 /**
- * Return the nodes of the sliders: the KL weight with its marks, then prior, noise and width.
+ * Return what is folded away under a heading.
+ *
+ * @param {string} heading
+ * @param {...(Node | string)} nodes
+ */
+export const fold = (heading, ...nodes) =>
+  html("details", {}, html("summary", {}, heading), ...nodes);
+
+/** @param {Controls<Traits>} controls */
+export const speedChoice = (controls) =>
+  controls.choice({ name: "speed", label: "Speed", options: SPEED_LABELS });
+
+/**
+ * Return the nodes of the network's settings: the KL weight with its marks, what the marks mean,
+ * then prior and noise, and the width.
  *
  * @param {Controls<Traits>} controls
  * @param {Model<Traits>} model
@@ -65,35 +86,29 @@ export function networkSettings(controls, model) {
     const [min, max] = RANGES[name];
     return controls.slider({ name, label, min, max, logarithmic });
   };
-  return [
-    klSlider(controls, model, problem, ["points", "gap", "hidden_units", "noise_std"]),
-    html(
+  const names = /** @type {const} */ (["points", "gap", "hidden_units", "noise_std"]);
+  return {
+    ...klSlider(controls, model, problem, [...names]),
+    priorAndNoise: html(
       "div",
       { class: "controls" },
-      slider("prior_std", "Prior σ of every weight", true),
-      slider("noise_std", "Noise s of the likelihood", true),
-      slider("hidden_units", "Hidden units H", false),
+      slider("prior_std", "Prior σ", true),
+      slider("noise_std", "Noise s", true),
     ),
-  ];
+    width: slider("hidden_units", "Hidden units H", false),
+  };
 }
 
 /**
- * Return switches for what can be laid over the network's picture.
+ * Return switches for what is laid over the network's picture, and for its own parts.
  *
  * @param {Controls<Traits>} controls
  */
-export const comparisons = (controls) => switches(controls, "Compare with", COMPARISONS);
+export const drawnParts = (controls) => [
+  switches(controls, "Compare with, mean and ±3σ of the curve", COMPARISONS),
+  switches(controls, "Draw the network's", DRAWN),
+];
 
-/**
- * Return what few readers look for, folded away.
- *
- * @param {Controls<Traits>} controls
- */
-export const moreSettings = (controls) =>
-  html(
-    "details",
-    { class: "live" },
-    html("summary", {}, "More: the estimator, and what is drawn"),
-    controls.choice({ name: "estimator", label: "The loss is", options: ESTIMATOR_LABELS }),
-    switches(controls, "Drawn", DRAWN),
-  );
+/** @param {Controls<Traits>} controls */
+export const estimatorChoice = (controls) =>
+  controls.choice({ name: "estimator", label: "The loss is", options: ESTIMATOR_LABELS });
