@@ -11,7 +11,7 @@ const NEARLY = 0.8; // of the networks, with one vote
 const SURE = 0.2; // twice a uniform guess; a network that gives no class as much does not vote
 
 /** @param {number} share */
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 /** @param {number} value */
 export const nats = (value) => value.toFixed(2);
 
@@ -165,9 +165,9 @@ export class Answers {
     this.tiles = Array.from({ length: numDraws }, tile);
     this.votes = html("div", { class: "votes", role: "img" }, ...this.tiles.map((t) => t.node));
     this.average = answer("Average", "bayesian");
-    this.twin = answer("The twin", "twin");
+    this.twin = answer("Twin", "twin");
     this.doubt = doubt("Average", ["aleatoric", "epistemic"]);
-    this.twinDoubt = doubt("The twin", ["twin"]);
+    this.twinDoubt = doubt("Twin", ["twin"]);
     this.aleatoric = entry("aleatoric", "within each network, aleatoric: ");
     this.epistemic = entry("epistemic", "disagreement, epistemic: ");
     this.summary = html(
