@@ -41,7 +41,8 @@ class DrawDigit(Figure):
     example = traitlets.Enum(
         ["", *"0123456789", *LETTERS],
         default_value="X",
-        help="what is shown: the first test digit of a class, a letter, or '' for the strokes",
+        help="the sample that is shown until the first stroke clears it: the first test digit of a "
+        "class, or a letter; '' for the strokes",
     ).tag(sync=True)
     strokes = traitlets.List(
         traitlets.List(traitlets.List(Float(min=0, max=1), minlen=2, maxlen=2), minlen=1),

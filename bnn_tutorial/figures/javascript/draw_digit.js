@@ -2,7 +2,7 @@
 // drawn from a posterior, each with its vote, by their average with its entropy in two parts, and by
 // the twin.
 
-import { Answers, countVotes, nats, percent, verdict } from "./draw_digit/answers.js";
+import { agreement, Answers, countVotes, nats, percent, verdict, vote } from "./draw_digit/answers.js";
 import { rasterize } from "./draw_digit/drawing.js";
 import {
   classify,
@@ -17,7 +17,7 @@ import { rotate, show } from "./shared/images.js";
 import { readTensors } from "./shared/tensors.js";
 
 export { PageModel } from "./shared/page_model.js";
-export { classify, countVotes, decomposeEntropy, drawNetworks, verdict };
+export { agreement, classify, countVotes, decomposeEntropy, drawNetworks, verdict };
 export { rasterize, readTensors, rotate, twinNetwork };
 
 /**
@@ -37,18 +37,33 @@ const NUM_DRAWS = 30;
 const REST = 200; // milliseconds without a change after which Python is told
 
 /**
- * Say in words what is seen.
+ * Say the finding in one sentence, in pieces of which every second one matters most.
  *
  * @param {string} name of what is on the paper
  * @param {Results} results
  */
-function words(name, results) {
-  const { votes, probabilities, twin_probabilities, aleatoric, epistemic } = results;
-  const [top, twinTop] = [topClass(probabilities), topClass(twin_probabilities)];
+function finding(name, { votes, twin_probabilities }) {
+  const choice = vote(twin_probabilities);
+  return [
+    `Thirty networks ${agreement(votes, NUM_DRAWS)} ${name}: `,
+    verdict(votes, NUM_DRAWS),
+    "; their twin ",
+    choice === null
+      ? "is not sure of any class"
+      : `says\u00a0${choice}, ${percent(twin_probabilities[choice])}\u00a0sure`,
+    ".",
+  ];
+}
+
+/**
+ * Say in words what the bars show.
+ *
+ * @param {Results} results
+ */
+function words({ probabilities, aleatoric, epistemic }) {
+  const top = topClass(probabilities);
   return (
-    `${name}. Of thirty networks ${verdict(votes, NUM_DRAWS)}. ` +
-    `Their average: ${top}, ${percent(probabilities[top])} sure. ` +
-    `The twin: ${twinTop}, ${percent(twin_probabilities[twinTop])} sure. ` +
+    `The average of the thirty: ${top}, ${percent(probabilities[top])} sure. ` +
     `Entropy ${nats(aleatoric + epistemic)} nats, of which disagreement ${nats(epistemic)}.`
   );
 }
@@ -65,7 +80,7 @@ function render({ model, el }) {
 
   const answers = new Answers(NUM_DRAWS);
   const live = controls.liveText();
-  const name = html("p", { class: "heading" });
+  const caption = html("p", { class: "heading" }, "What the networks see");
   const seen = html("canvas", { class: "seen", width: 28, height: 28, role: "img" });
 
   /** @type {number | undefined} */
@@ -79,14 +94,17 @@ function render({ model, el }) {
     const image = paper.image();
     const given = networks.map((network) => classify(network, image));
     const results = answers.show(given, classify(twin, image));
-    name.textContent = paper.name();
-    paper.canvas.setAttribute("aria-label", `Drawing area. ${paper.name()}`);
+    const [name, angle] = [paper.name(), model.get("angle")];
+    const picture = name + (angle % 360 ? `, turned by ${angle}°` : "");
+    paper.canvas.setAttribute("aria-label", `Drawing area, with ${picture}`);
     paper.paint();
     show(image, seen);
-    seen.setAttribute("aria-label", `${paper.name()}, in the 28 × 28 pixels the networks see`);
+    seen.setAttribute("aria-label", `In the networks' 28 × 28 pixels: ${picture}`);
+    undo.setAttribute("aria-disabled", String(!paper.canUndo()));
+    const sentence = finding(name, results);
     live.show(
-      ["Thirty draws of the network: ", html("b", {}, verdict(results.votes, NUM_DRAWS))],
-      words(paper.name(), results),
+      sentence.map((text, i) => (i % 2 ? html("b", {}, text) : text)),
+      `${sentence.join("")} ${words(results)}`,
     );
     tell({ image: Array.from(image), ...results });
   };
@@ -107,11 +125,13 @@ function render({ model, el }) {
   /** @param {string[]} names */
   const next = (names) =>
     paper.turnTo(names[(names.indexOf(model.get("example")) + 1) % names.length]);
+  const undo = button("Undo", () => paper.undo());
   const buttons = html(
     "div",
     { class: "buttons" },
     button("Next digit", () => next([..."0123456789"])),
     button("Next letter", () => next(Object.keys(model.get("letters")))),
+    undo,
     button("Clear", () => paper.turnTo("")),
   );
   const turn = controls.slider({
@@ -131,11 +151,11 @@ function render({ model, el }) {
   });
   drawAgain();
   update();
-  const papers = html("div", { class: "papers" }, paper.canvas, html("div", {}, seen, name));
+  const papers = html("div", { class: "papers" }, paper.canvas, html("div", {}, seen, caption));
   const sliders = html("div", { class: "controls" }, turn);
-  const input = html("div", { class: "input" }, papers, paper.keys, buttons, sliders);
+  const input = html("div", { class: "input" }, paper.hint, paper.keys, papers, buttons, sliders);
   const again = html("div", { class: "buttons" }, others);
-  const output = html("div", {}, live.node, answers.votes, again);
+  const output = html("div", { class: "output" }, live.node, answers.votes, again);
   el.append(html("div", { class: "desk" }, input, output), answers.summary);
   return () => controls.end();
 }

@@ -6,10 +6,12 @@ import { setAttributes, svg } from "../shared/plot.js";
 import { average, decomposeEntropy, entropy, topClass } from "./network.js";
 
 const CLASSES = [...Array(10).keys()];
+const LISTED = 4; // classes whose votes a sentence counts, that it keeps to its lines
+const NEARLY = 0.8; // of the networks, with one vote
 const SURE = 0.2; // twice a uniform guess; a network that gives no class as much does not vote
 
 /** @param {number} share */
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 /** @param {number} value */
 export const nats = (value) => value.toFixed(2);
 
@@ -18,7 +20,7 @@ export const nats = (value) => value.toFixed(2);
  *
  * @param {number[]} probabilities
  */
-function vote(probabilities) {
+export function vote(probabilities) {
   const top = topClass(probabilities);
   return probabilities[top] < SURE ? null : top;
 }
@@ -42,9 +44,25 @@ export function verdict(votes, numDraws) {
   const unsure = numDraws - votes.reduce((a, b) => a + b);
   if (unsure === numDraws) return "none\u00a0is\u00a0sure";
   if (votes[order[0]] === numDraws) return `all\u00a0say\u00a0${order[0]}`;
-  const parts = order.map((digit) => [votes[digit], votes[digit] > 1 ? "say" : "says", `${digit}`]);
+  const listed = order.slice(0, order.length > LISTED ? LISTED - 1 : LISTED);
+  const others = order.slice(listed.length).reduce((sum, digit) => sum + votes[digit], 0);
+  const parts = listed.map((digit) => [votes[digit], votes[digit] > 1 ? "say" : "says", `${digit}`]);
+  if (others) parts.push([others, "say", "other\u00a0digits"]);
   if (unsure) parts.push([unsure, unsure > 1 ? "are" : "is", "unsure"]);
   return parts.map((part) => part.join("\u00a0")).join(", ");
+}
+
+/**
+ * Say how far `numDraws` networks agree about what they see, whose name is to follow.
+ *
+ * @param {number[]} votes for each class
+ * @param {number} numDraws
+ */
+export function agreement(votes, numDraws) {
+  const most = Math.max(...votes);
+  if (most === 0) return "have no answer to";
+  if (most === numDraws) return "agree about";
+  return most >= NEARLY * numDraws ? "nearly agree about" : "are divided over";
 }
 
 /** Return ten upright bars between 0 and 1, and the function that sets them. */
@@ -147,9 +165,9 @@ export class Answers {
     this.tiles = Array.from({ length: numDraws }, tile);
     this.votes = html("div", { class: "votes", role: "img" }, ...this.tiles.map((t) => t.node));
     this.average = answer("Average", "bayesian");
-    this.twin = answer("The twin", "twin");
+    this.twin = answer("Twin", "twin");
     this.doubt = doubt("Average", ["aleatoric", "epistemic"]);
-    this.twinDoubt = doubt("The twin", ["twin"]);
+    this.twinDoubt = doubt("Twin", ["twin"]);
     this.aleatoric = entry("aleatoric", "within each network, aleatoric: ");
     this.epistemic = entry("epistemic", "disagreement, epistemic: ");
     this.summary = html(

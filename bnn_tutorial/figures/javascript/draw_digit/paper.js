@@ -1,5 +1,6 @@
-// The paper of "Draw a digit": it shows a test digit, a letter or the reader's own strokes, turned,
-// and takes strokes from mouse, finger and pen, or from the arrow keys and the space bar.
+// The paper of "Draw a digit": it shows a sample, a test digit or a letter, or the reader's own
+// strokes, turned. It takes strokes from mouse, finger and pen, or from the arrow keys and the space
+// bar; the first clears the sample.
 
 import { html, unusedName } from "../shared/controls.js";
 import { brush, readImages, rotate, show, SIDE } from "../shared/images.js";
@@ -33,6 +34,8 @@ export class Paper {
   #digits;
   /** @type {Stroke | null} */
   #stroke = null; // the one being drawn
+  /** @type {{ example: string, angle: number } | null} */
+  #cleared = null; // the sample that the first stroke took away
   #pen = { x: 0.5, y: 0.5, visible: false };
   #scratch = html("canvas", { width: SIDE, height: SIDE });
 
@@ -46,16 +49,17 @@ export class Paper {
     this.#controls = controls;
     this.#changed = changed;
     this.#digits = Object.fromEntries(readImages(model.get("digit_pixels")).entries());
-    const id = unusedName();
-    const words = "Keys: arrows move the pen, space lowers and lifts it.";
-    this.keys = html("p", { id, class: "keys live" }, words);
+    const [hint, keys] = [unusedName(), unusedName()];
+    const words = "Arrows move the pen, space lowers and lifts it, Ctrl+Z undoes a stroke.";
+    this.hint = html("p", { id: hint, class: "hint live" });
+    this.keys = html("p", { id: keys, class: "keys live" }, words);
     this.canvas = html("canvas", {
       class: "paper",
       width: PIXELS,
       height: PIXELS,
       tabIndex: 0,
       role: "application",
-      "aria-describedby": id,
+      "aria-describedby": `${hint} ${keys}`,
     });
     this.#listen();
   }
@@ -67,15 +71,22 @@ export class Paper {
 
   /** Say what is on the paper. */
   name() {
-    const [example, angle] = [this.#model.get("example"), this.#model.get("angle")];
-    const turned = angle % 360 ? `, turned by ${angle}°` : "";
-    if (this.#digit()) return `Test digit ${example}${turned}`;
-    if (this.#strokes().length === 0) return "An empty page";
-    return (this.#stroke || !example ? "Your drawing" : `Letter ${example}`) + turned;
+    const example = this.#model.get("example");
+    if (this.#digit()) return `test digit ${example}`;
+    if (this.#strokes().length === 0) return "an empty sheet";
+    return example ? `letter ${example}` : "your drawing";
   }
 
-  /** Draw what is shown, turned as a whole, and the keyboard's pen. */
+  /** Draw what is shown, turned as a whole, and the keyboard's pen, and say what a stroke will do. */
   paint() {
+    if (this.#model.get("example"))
+      this.hint.replaceChildren(
+        html("b", {}, "Draw a digit here:"),
+        " your first stroke starts a clean sheet.",
+      );
+    else if (this.#strokes().length === 0)
+      this.hint.replaceChildren(html("b", {}, "Draw a digit here"), ", by mouse, finger or pen.");
+    else this.hint.textContent = "Your drawing: add strokes, or take the last one back.";
     const context = brush(this.canvas);
     context.reset();
     context.fillStyle = "white";
@@ -109,18 +120,31 @@ export class Paper {
   }
 
   /**
-   * Show an example, or with "" an empty page, upright.
+   * Show an example, or with "" an empty sheet, upright.
    *
    * @param {string} example
    */
   turnTo(example) {
-    this.#stroke = null;
+    this.#stroke = this.#cleared = null;
     this.#controls.set({ example, strokes: [], angle: 0 });
+  }
+
+  /** Return whether there is a stroke of the reader's to take back. */
+  canUndo() {
+    return !this.#model.get("example") && this.#strokes().length > 0;
+  }
+
+  /** Take the last stroke back, and with the first one bring back the sample that it cleared. */
+  undo() {
+    if (!this.canUndo()) return;
+    const strokes = this.#strokes().slice(0, -1);
+    this.#stroke = null;
+    this.#controls.set(strokes.length ? { strokes } : { ...this.#cleared, strokes });
   }
 
   /** Return the test digit's image, where one is shown. */
   #digit() {
-    return this.#stroke ? undefined : this.#digits[this.#model.get("example")];
+    return this.#digits[this.#model.get("example")];
   }
 
   #strokes() {
@@ -152,6 +176,11 @@ export class Paper {
    */
   #begin(x, y) {
     this.#finish();
+    const [example, angle] = [this.#model.get("example"), this.#model.get("angle")];
+    if (example) {
+      this.turnTo("");
+      this.#cleared = { example, angle };
+    }
     this.#stroke = [];
     this.#extend(x, y);
   }
@@ -160,7 +189,7 @@ export class Paper {
     if (!this.#stroke) return;
     const strokes = this.#strokes();
     this.#stroke = null;
-    this.#controls.set({ example: "", strokes });
+    this.#controls.set({ strokes });
   }
 
   #listen() {
@@ -201,6 +230,12 @@ export class Paper {
       this.#pen.visible = false;
     });
     on("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
+        event.preventDefault();
+        event.stopPropagation(); // JupyterLab would undo in its cells
+        this.undo();
+        return;
+      }
       const pen = this.#pen;
       const direction = DIRECTIONS[event.key];
       if (!direction && event.key !== " ") return;
