@@ -18,8 +18,11 @@ MOST_NAMES = 4
 def defined(source: str) -> list[str]:
     """Return what a cell defines: functions and classes, then other names."""
     body = ast.parse(source).body
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    made = [node.name for node in body if isinstance(node, kinds)]
+    made = [
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
     targets = (
         target
         for node in body
@@ -75,7 +78,11 @@ def name_folds(app: Sphinx, doctree: nodes.document) -> None:
     """Give each folded cell its label."""
     for cell in doctree.findall(nodes.container):
         if cell.get("nb_element") == "cell_code" and cell.get("hide_mode"):
-            parts = {part.get("nb_element"): part for part in cell.children}
+            parts = {
+                part.get("nb_element"): part
+                for part in cell.children
+                if isinstance(part, nodes.Element)
+            }
             source = parts["cell_code_source"].astext()
             text = label(source, _shown(parts.get("cell_code_output")))
             cell["prompt_show"] = cell["prompt_hide"] = text

@@ -13,13 +13,15 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import tinycss2
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
-from tinycss2.ast import Node
+
+Node = Any  # of tinycss2, which has no types
 
 WORD = re.compile(r"[\w-]+")
 SHEET = re.compile(r'\s*<link\b[^>]*\brel="stylesheet"[^>]*>')
