@@ -115,10 +115,10 @@ def test_draws_of_estimators_are_counted(read):
 
 
 @pytest.mark.parametrize("finger", [False, True], ids=["mouse", "finger"])
-def test_a_digit_that_is_drawn_is_read(read, finger):
+@pytest.mark.parametrize("name", ["turned_digits", "draw_a_digit"])
+def test_a_digit_that_is_drawn_is_read(read, name, finger):
     settings = {"width": 375, "has_touch": True, "is_mobile": True} if finger else {}
-    figure = read("turned_digits", **settings)
-    figure.get_by_role("button", name="Clear").click()
+    figure = read(name, **settings)
     paper = figure.locator(".paper")
     paper.scroll_into_view_if_needed()
     page, box = figure.page, paper.bounding_box()
@@ -131,7 +131,15 @@ def test_a_digit_that_is_drawn_is_read(read, finger):
 
 @pytest.mark.parametrize(
     "name",
-    ["bayes", "kl_divergence", "estimators", "mean_field", "playground", "turned_digits"],
+    [
+        "bayes",
+        "kl_divergence",
+        "estimators",
+        "mean_field",
+        "playground",
+        "turned_digits",
+        "draw_a_digit",
+    ],
 )
 def test_a_still_stands_in_where_scripts_are_off(read, name):
     figure = read(name, java_script_enabled=False)

@@ -100,7 +100,8 @@ function render({ model, el }) {
     paper.paint();
     show(image, seen);
     seen.setAttribute("aria-label", `In the networks' 28 × 28 pixels: ${picture}`);
-    undo.setAttribute("aria-disabled", String(!paper.canUndo()));
+    if (!paper.canUndo() && undo.matches(":focus")) paper.canvas.focus({ preventScroll: true });
+    undo.disabled = !paper.canUndo();
     const sentence = finding(name, results);
     live.show(
       sentence.map((text, i) => (i % 2 ? html("b", {}, text) : text)),
