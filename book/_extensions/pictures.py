@@ -30,7 +30,7 @@ NAME = re.compile(r'\bid="([A-Za-z]\w{8,})"')
 WORD = re.compile(r"\b[A-Za-z]\w{8,}\b")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 # Of the dark theme, in red, green and blue.
-PAPER, INK = (0x14, 0x18, 0x1E), (0xCE, 0xD6, 0xDD)
+PAPER, INK = (0x12, 0x12, 0x12), (0xCE, 0xD6, 0xDD)
 NEUTRAL = 0.12  # up to this saturation a colour is a grey
 DIM = 0.45  # below this lightness a line is lost on the dark paper
 POINT = 4 / 3  # pixels

@@ -579,8 +579,8 @@ ax.imshow([[0, 1]], cmap="gray")
 ax.set(title="white on black");"""
 
 
-TABLE = """from IPython.display import Markdown
-Markdown("\\n".join(["| a | b |", "| --- | --- |", "| c | d |"]))"""
+TABLE = """from IPython.display import HTML
+HTML("<table><tr><td>1</td></tr></table>")"""
 
 
 def test_a_picture_has_its_size_and_a_second_one_for_the_dark(build, tmp_path):
@@ -609,7 +609,7 @@ def test_a_picture_has_its_size_and_a_second_one_for_the_dark(build, tmp_path):
     ("colour", "dark"),
     [
         ("#000000", "#ced6dd"),
-        ("#FFFFFF", "#14181e"),
+        ("#FFFFFF", "#121212"),
         ("#E69F00", "#e69f00"),
         ("#0072B2", "#0093e6"),
     ],
