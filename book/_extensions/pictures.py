@@ -145,7 +145,8 @@ def place(site: Path) -> None:
         night = found[1].replace(
             f'src="{found[2]}"', f'src="{address}.dark.svg"'
         )
-        return f'{light}<img class="picture only-dark" {size} {night}>'
+        night = f'<img class="picture only-dark" {size} {night}>'
+        return f'<span class="pictures">{light}{night}</span>'
 
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")

@@ -16,9 +16,7 @@ for (const entry of document.querySelectorAll(".citation-list > .citation"))
   entry.setAttribute("role", "listitem");
 
 // A table, a formula or a picture that is wider than its box can be scrolled by the arrow keys.
-const boxes = document.querySelectorAll(
-  ".pst-scrollable-table-container, div.math, .cell_output .output:has(> img.picture)",
-);
+const boxes = document.querySelectorAll(".pst-scrollable-table-container, div.math, .pictures");
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries)
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
