@@ -48,10 +48,12 @@ export function findingText({ network, x, gap, prior_std, steps, curve }) {
   return [
     ...["The network says it knows the curve to ", among, " at the points and to ", there, at],
     lonely ? `, ${inGap ? "in the gap" : "where there are none"}` : "",
-    curve.outside ? "; but the true curve leaves this band at " : "; and the true curve keeps ",
+    curve.outside
+      ? "; but within x = ±1.5 the true curve leaves this band at "
+      : "; within x = ±1.5 the true curve ",
     curve.outside
       ? html("b", {}, `${curve.outside} of ${curve.total} places`)
-      : html("b", {}, "within this band"),
+      : html("b", {}, "stays inside this band"),
     ".",
   ];
 }

@@ -13,7 +13,7 @@ import { FIRST_GAP, pointAt } from "./limits.js";
  */
 
 const FEW = 6;
-const PROMISE = "Each sets the figure up, and what is to be seen is told here.";
+const PROMISE = "Each sets the figure up; what to look for appears here.";
 
 /**
  * Return about six points, evenly taken from among these as they lie from left to right.
