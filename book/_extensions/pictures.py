@@ -116,11 +116,14 @@ def dark(svg: str) -> str:
     return "".join(parts).replace("<svg ", f'<svg fill="{ink}" ', 1)
 
 
-def pixels(svg: str) -> tuple[int, int]:
-    """Return width and height at which a browser shows a picture."""
+def pixels(svg: str) -> tuple[int, int] | None:
+    """Return width and height at which a browser shows a picture.
+
+    They are None of one that matplotlib did not draw.
+    """
     size = SIZE.search(svg)
     if not size:
-        raise ValueError("expected a picture with its size in points")
+        return None
     width, height = (round(POINT * float(points)) for points in size.groups())
     return width, height
 
@@ -129,13 +132,20 @@ def place(site: Path) -> None:
     """Put both pictures in the place of each one that matplotlib drew."""
     sizes = {}
     for path in (site / "_images").glob("*.svg"):
-        svg = small(path.read_text(encoding="utf-8"))
-        sizes[path.name] = pixels(svg)
+        svg = path.read_text(encoding="utf-8")
+        size = pixels(svg)
+        if size is None:
+            continue
+        sizes[path.name] = size
+        svg = small(svg)
         path.write_text(svg, encoding="utf-8")
         path.with_suffix(".dark.svg").write_text(dark(svg), encoding="utf-8")
 
     def both(found: re.Match) -> str:
-        width, height = sizes[Path(found[2]).name]
+        name = Path(found[2]).name
+        if name not in sizes:
+            return found[0]
+        width, height = sizes[name]
         size = (
             f'width="{width}" height="{height}" loading="lazy" '
             f'style="--least:{round(LEAST * width)}px"'

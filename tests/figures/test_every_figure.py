@@ -186,14 +186,15 @@ def test_html_form_names_no_address(cls):
     addresses = [node[key] for key in ("src", "href") for node in page.select(f"[{key}]")]
     assert [address[:99] for address in addresses if not address.startswith("data:")] == []
     assert not re.search(r"url\(|@import", "".join(map(str, page.select("style"))))
-    assert len(page.select("script")) == 2, "what it holds ends a script"
+    assert len(page.select("script")) == 3, "what it holds ends a script"
 
 
 def test_two_on_one_page_leave_each_other_alone(cls, shown):
     page = shown(SimpleNamespace(to_html=lambda: cls().to_html() + cls().to_html()))
     page.wait_for_function("document.querySelectorAll('.bnn-figure[data-ready]').length === 2")
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(({id}) => id)")
-    assert len(ids) == len(set(ids))
+    repeated = {name for name in ids if ids.count(name) > 1}
+    assert repeated == {f"bnn-{cls.name}-module"}  # of which a built page keeps one
     first, second = page.query_selector_all(".bnn-figure")
     before = second.evaluate(STATE)
     page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")

@@ -266,7 +266,9 @@ def test_the_finding_is_what_the_bands_are(shown):
     assert at_end > 8 * at_points
     pixels = 270 / 40  # of one unit of y
     assert at_end == pytest.approx(width(page, 3) / pixels / 2, rel=0.06)
-    assert said(page).endswith("where there are none; within x = ±1.5 the true curve stays inside this band.")
+    assert said(page).endswith(
+        "where there are none; within x = ±1.5 the true curve stays inside this band."
+    )
     page.get_by_role("button", name="Watch it lie").click()
     rest(page)
     assert trait(page, "curve_outside_epistemic") > 0.5

@@ -196,7 +196,9 @@ def test_a_prediction_has_each_member_once():
     with torch.no_grad():
         expected = torch.stack([member(x) for member in model.members])
     assert torch.equal(bt.predict(model, x).samples, expected)
-    assert torch.equal(bt.predict(model, x, memory_limit=100).samples, expected)
+    # Rows in portions are summed in another order on some processors.
+    in_portions = bt.predict(model, x, memory_limit=100).samples
+    torch.testing.assert_close(in_portions, expected, rtol=0, atol=1e-6)
     assert torch.equal(bt.predict(model, x, 2).samples, expected[[1, 3]])
 
 
