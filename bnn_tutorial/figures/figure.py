@@ -26,8 +26,8 @@ _number = itertools.count(1)
 
 _START = """(async () => {
   const place = document.getElementById("%(id)s");
-  const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const [module, traits] = ["%(name)s-module", "%(id)s-traits"].map(read);
+  const read = (part) => JSON.parse(document.querySelector(part).textContent);
+  const [module, traits] = ["script[data-module=%(name)s]", "#%(id)s-traits"].map(read);
   const address = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
   const {default: figure, PageModel} = await import(address);
   URL.revokeObjectURL(address);
@@ -39,11 +39,11 @@ _START = """(async () => {
 _NO_SCRIPT = "<noscript><p>A still: with scripts on, this figure answers.</p></noscript>"
 
 
-def _data(identity: str, value: object) -> str:
-    """Return the element of a page in which a script finds ``value``."""
+def _data(mark: str, value: object) -> str:
+    """Return the element of a page in which a script finds ``value`` by an attribute."""
     # In the text of a script "<" could end the script; JSON can write it otherwise.
     text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{identity}">{text}</script>'
+    return f'<script type="application/json" {mark}>{text}</script>'
 
 
 class Float(traitlets.Float):
@@ -110,13 +110,13 @@ class Figure(anywidget.AnyWidget):
         and module are elements of their own, of which a page with several figures needs one each.
         """
         identity = f"bnn-figure-{next(_number)}"
-        name = f"bnn-{self.name}"
-        data = {f"{name}-module": self._esm, f"{identity}-traits": self._page_traits()}
+        module = _data(f'data-module="{self.name}"', self._esm)
+        traits = _data(f'id="{identity}-traits"', self._page_traits())
         return (
             f"{''.join(f'<style>{style}</style>' for style in self._styles)}"
             f'<div class="bnn-figure {self.name}" id="{identity}">{self.still()}{_NO_SCRIPT}</div>'
-            f"{''.join(_data(*part) for part in data.items())}"
-            f"<script>{_START % {'id': identity, 'name': name}}</script>"
+            f"{module}{traits}"
+            f"<script>{_START % {'id': identity, 'name': self.name}}</script>"
         )
 
     def _page_traits(self) -> dict[str, object]:

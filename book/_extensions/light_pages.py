@@ -39,7 +39,7 @@ AWESOME_SCRIPT = re.compile(
 )
 # What each figure of a page brings, and the page needs once.
 FIGURE_PART = re.compile(
-    r'<style>.*?</style>|<script type="application/json" id="bnn-\w+-module">'
+    r'<style>.*?</style>|<script type="application/json" data-module="\w+">'
     r".*?</script>",
     re.DOTALL,
 )

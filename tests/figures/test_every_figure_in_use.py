@@ -214,10 +214,6 @@ def test_taken_away_it_leaves_nothing_behind(cls, module_page):
     assert page.evaluate("frames_asked") == 0
 
 
-# Its sentences grow by a line or more when the reader chooses another method.
-GROWS = {"posterior_playground"}
-
-
 def shift(page):
     """How far things have moved on the page since this was last asked."""
     settle(page)
@@ -242,8 +238,6 @@ def test_nothing_moves_when_it_takes_its_stills_place(cls, watched, width, heigh
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (375, 740)])
 def test_nothing_moves_when_a_control_does(cls, shown, width, height):
-    if cls.name in GROWS:
-        pytest.skip("its sentences grow")
     page = shown(cls(), width=width, height=height, reduced_motion="reduce")
     # As wide letters as the book's; and no scrolling that would hide what has moved.
     page.add_style_tag(content="html { font-family: sans-serif; overflow-anchor: none }")

@@ -129,7 +129,7 @@ def test_writes_back_what_it_computed(shown):
     outside = trait(page, "outside_total")
     counted = f"{2000 * outside:,.0f} of 2,000 ({outside:.2%}, nominal 0.27%)"
     audit = page.locator(".of-outsiders").inner_text().replace("\u00a0", "")
-    assert audit == f"held-out points outside the total band: {counted}"
+    assert audit == f"new points outside it: {counted}"
     assert f"{200 * trait(page, 'curve_outside_epistemic'):.0f} of 200 places" in said(page)
 
 
@@ -273,7 +273,9 @@ def test_the_finding_is_what_the_bands_are(shown):
     rest(page)
     assert trait(page, "curve_outside_epistemic") > 0.5
     places = round(200 * trait(page, "curve_outside_epistemic"))
-    assert said(page).endswith(f"but the true curve leaves this band at {places} of 200 places.")
+    assert said(page).endswith(
+        f"but within x = ±1.5 the true curve leaves this band at {places} of 200 places."
+    )
     page.get_by_role("button", name="With a gap").click()
     pass_frames(page, 20)  # it is told a few times a second
     assert "at x = 0, in the gap;" in said(page)
@@ -667,7 +669,7 @@ def test_rest_depends_on_the_way_there_and_a_new_network_forgets_it(shown):
     assert trait(page, "curve_outside_epistemic") > 0.1
     page.get_by_role("button", name="Another start").click()
     rest(page)
-    assert trait(page, "loss") == pytest.approx(fresh, abs=0.1)
+    assert trait(page, "loss") == pytest.approx(fresh, abs=0.05)
     assert trait(page, "curve_outside_epistemic") < 0.05
 
 

@@ -43,9 +43,10 @@ def pass_frames(page: Page, number: int = 1) -> None:
 
 
 def rest(page: Page) -> None:
-    """Let time pass until no figure trains."""
+    """Let time pass until no figure trains, and all have spoken: a second after the last news."""
     for _ in range(LONGEST_TRAINING // 1000):
-        if page.locator(".bnn-figure[data-training]").count() == 0:
-            return
+        at_rest = page.locator(".bnn-figure[data-training]").count() == 0
         pass_time(page, 1000)
+        if at_rest:
+            return
     raise AssertionError("the figure still trains")

@@ -49,12 +49,13 @@ def test_samples_of_a_gaussian_have_its_moments(adapt_scales):
     factor = torch.tensor([[2.0, 0, 0], [0.3, 0.2, 0], [-1, 0.1, 0.5]], dtype=torch.float64)
     target = MultivariateNormal(mean, scale_tril=factor, validate_args=False)
     start = torch.zeros(3).double()
-    settings = {"num_leapfrog_steps": 15, "adapt_scales": adapt_scales}
+    # After fewer trajectories the step size may still be on its way, as rounding has it.
+    settings = {"num_leapfrog_steps": 15, "num_warmup": 400, "adapt_scales": adapt_scales}
     chains = sample(target.log_prob, start, **settings)
     assert (bt.r_hat(chains.samples) < 1.02).all()
     assert bt.effective_sample_size(chains.samples).min() > 1000
     assert_gaussian(chains, mean, factor @ factor.T)
-    assert 0.65 < chains.acceptance_rate < 0.99  # 0.8 is aimed at, with steps that rounding moves
+    assert chains.acceptance_rate == pytest.approx(0.8, abs=0.15)
     assert chains.num_divergences == 0
 
 

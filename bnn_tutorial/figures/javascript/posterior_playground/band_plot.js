@@ -44,7 +44,7 @@ const LEGEND = {
   functions: "functions drawn from the posterior",
   epistemic: "epistemic band, ±3σ: where the curve may run",
   total: "total band, ±3σ: where a new point may fall",
-  outsiders: "held-out points outside the total band: ",
+  outsiders: "new points outside it: ",
   gaussian_process: "Gaussian process, ±3σ",
   dropout: "MC dropout, ±3σ",
   ensemble: "ensemble of five, ±3σ",
