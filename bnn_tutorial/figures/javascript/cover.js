@@ -2,7 +2,7 @@
 // and what it is for each digit. Shown in the chapter "Calibration".
 
 import * as mathematics from "./cover/conformal.js";
-import { ANGLE, BySet, ByDigit, Cards, legend, listText } from "./cover/views.js";
+import { ANGLE, BySet, ByDigit, Cards, legends, listText } from "./cover/views.js";
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
 import { readImages } from "./shared/images.js";
 import { readTensors } from "./shared/tensors.js";
@@ -208,7 +208,7 @@ function render({ model, el }) {
 
   controls.onChange(["level", "calibration_size", "class_conditional", "turned", "seed"], update);
   update();
-  const { cells, lines } = legend();
+  const { cells, lines } = legends();
   el.append(
     result.node,
     html(

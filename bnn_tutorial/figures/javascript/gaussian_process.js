@@ -2,8 +2,9 @@
 // Shown on the book's first page.
 
 import { Controls, beginFigure, button, html, prefersStill } from "./shared/controls.js";
+import { legend } from "./shared/plot.js";
 import * as mathematics from "./gaussian_process/regression.js";
-import { FunctionPlot, legend } from "./gaussian_process/views.js";
+import { FunctionPlot, LEGEND } from "./gaussian_process/views.js";
 
 export { PageModel } from "./shared/page_model.js";
 export { mathematics };
@@ -115,7 +116,7 @@ function render({ model, el }) {
     result.node,
     plot.plot.svg,
     html("div", { class: "buttons" }, toggle, html("span", {}, "or drag the window")),
-    legend(),
+    legend(LEGEND),
   );
   return () => {
     controls.end();

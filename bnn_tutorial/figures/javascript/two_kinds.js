@@ -3,8 +3,9 @@
 
 import { Controls, beginFigure, button, html } from "./shared/controls.js";
 import { placeText } from "./shared/place_mark.js";
+import { legend } from "./shared/plot.js";
 import * as mathematics from "./two_kinds/regression.js";
-import { BandPlot, countText, GRID, legend, OverCounts, OverInputs } from "./two_kinds/views.js";
+import { BandPlot, countText, GRID, LEGEND, OverCounts, OverInputs } from "./two_kinds/views.js";
 
 export { PageModel } from "./shared/page_model.js";
 export { mathematics };
@@ -174,7 +175,7 @@ function render({ model, el }) {
       ),
       html("div", { class: "over-inputs" }, overInputs.plot.svg),
     ),
-    legend(),
+    legend(LEGEND),
     html(
       "details",
       { class: "live" },

@@ -4,7 +4,7 @@
 import { html } from "../shared/controls.js";
 import { rotate, show, SIDE } from "../shared/images.js";
 import { placePath } from "../shared/place_mark.js";
-import { linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { legend, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 import { CLASSES } from "./conformal.js";
 
 /**
@@ -115,8 +115,7 @@ export class ByDigit {
       draw: () => this.#draw(),
     });
     this.names = this.plot.layer("names", { clipped: false });
-    const layer = this.plot.layer("drawing", { clipped: false });
-    const path = (/** @type {string} */ name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(this.plot.layer("drawing", { clipped: false }));
     this.paths = { all: path("all"), level: path("level"), range: path("range"), dots: path("dots") };
   }
 
@@ -175,8 +174,7 @@ export class BySet {
       margin: MARGIN,
       draw: () => this.#draw(),
     });
-    const layer = this.plot.layer("drawing");
-    const path = (/** @type {string} */ name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       counts: path("counts"),
       level: path("level"),
@@ -223,8 +221,8 @@ const LEGEND = [
   ["now", "M14,13l-6,-11h12Z", "the calibration set in use"],
 ];
 
-/** Return the list that says what the drawings mean. */
-export function legend() {
+/** Return the lists that say what the drawings mean. */
+export function legends() {
   /** @param {string} classes */
   const cell = (classes) => html("span", { class: `digit ${classes}`, "aria-hidden": "true" }, "3");
   const cells = [
@@ -232,16 +230,8 @@ export function legend() {
     html("li", {}, cell("true in"), html("span", {}, "the true digit")),
     html("li", {}, cell("true missing"), html("span", {}, "the true digit, missed")),
   ];
-  const lines = LEGEND.map(([name, d, words]) =>
-    html(
-      "li",
-      {},
-      svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
-      html("span", {}, words),
-    ),
-  );
   return {
     cells: html("ul", { class: "legend" }, ...cells),
-    lines: html("ul", { class: "legend" }, ...lines),
+    lines: legend(LEGEND),
   };
 }

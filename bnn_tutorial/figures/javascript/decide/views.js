@@ -1,8 +1,8 @@
 // What the figure Decide draws: expected costs over the probability with the cases below them, what
 // each rule costs, and the risk by coverage.
 
-import { html, numberText } from "../shared/controls.js";
-import { clamp, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { numberText } from "../shared/controls.js";
+import { clamp, legend, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 import { expectedCosts } from "./decisions.js";
 
 /**
@@ -62,38 +62,8 @@ const RULE_SAMPLES = [
   ["expected", "M1,7h26", "what the network expects"],
 ];
 
-/**
- * Return a list that says what drawings mean.
- *
- * @param {Sample[]} samples
- */
-const legend = (samples) =>
-  html(
-    "ul",
-    { class: "legend" },
-    ...samples.map(([name, d, words]) =>
-      html(
-        "li",
-        {},
-        svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
-        html("span", {}, words),
-      ),
-    ),
-  );
-
 export const caseLegend = () => legend(CASE_SAMPLES);
 export const ruleLegend = () => legend(RULE_SAMPLES);
-
-/**
- * Return a function that adds a path named `name` to a new layer of the plot.
- *
- * @param {Plot} plot
- */
-function pathsOf(plot) {
-  const layer = plot.layer("drawing");
-  /** @param {string} name */
-  return (name) => layer.appendChild(svg("path", { class: name }));
-}
 
 /** The stretches of the probability in which each action is best, and ticks in percent. */
 class Stretches {
@@ -104,7 +74,7 @@ class Stretches {
   /** @param {Plot} plot */
   constructor(plot) {
     this.#plot = plot;
-    const path = pathsOf(plot);
+    const path = pathsIn(plot.layer("drawing"));
     this.#paths = ACTIONS.map(({ action }) => path(`stretch ${action}`));
     this.#ticks = plot.layer("ticks", { clipped: false });
   }
@@ -159,7 +129,7 @@ export class CostPlot {
       draw: () => this.#draw(),
     });
     this.stretches = new Stretches(this.plot);
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.lines = ACTIONS.map(({ action }) => path(`line ${action}`));
     this.least = path("least");
     this.names = ACTIONS.map(({ action, name }) =>
@@ -214,7 +184,7 @@ export class CasePlot {
       draw: () => this.#draw(),
     });
     this.stretches = new Stretches(this.plot);
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = { right: path("case"), refer: path("case referred"), wrong: path("case wrong") };
     this.names = ["malignant", "benign"].map((name) => svg("text", { class: "middle" }, name));
     this.plot.layer("names", { clipped: false }).append(...this.names);
@@ -270,7 +240,7 @@ export class RulePlot {
       margin: { ...MARGIN, left: 8, top: 2 },
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       others: path("bar"),
       own: path("bar own"),
@@ -332,7 +302,7 @@ export class RiskPlot {
       margin: MARGIN,
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = { place: path("place"), expected: path("expected"), risk: path("risk") };
     this.dot = svg("circle", { r: DOT, class: "dot" });
     this.plot.layer("marks", { clipped: false }).append(this.dot);

@@ -1,8 +1,17 @@
 // What the figure GaussianProcess draws: data, a band and drawn functions, and the window that the
 // reader moves over them.
 
-import { html, numberText } from "../shared/controls.js";
-import { areaPath, clamp, linePath, movable, Plot, setAttributes, svg } from "../shared/plot.js";
+import { numberText } from "../shared/controls.js";
+import {
+  areaPath,
+  clamp,
+  linePath,
+  movable,
+  pathsIn,
+  Plot,
+  setAttributes,
+  svg,
+} from "../shared/plot.js";
 import { GRID, WIDTH, X_DOMAIN } from "./regression.js";
 
 /**
@@ -28,27 +37,12 @@ const TAP = 5; // pixels, within which a press is no drag
 const MIDDLES = [X_DOMAIN[0] + HALF, X_DOMAIN[1] - HALF];
 
 /** @type {[name: string, sample: string, words: string][]} */
-const LEGEND = [
+export const LEGEND = [
   ["band", "M1,2h26v10h-26z", "95 % band of the curve (epistemic)"],
   ["draws", "M1,10Q8,-2,14,6T27,5", "curves from the posterior"],
   ["data kept", "M14,7h0", "data"],
   ["data gone", "M10,7a4,4,0,1,0,8,0a4,4,0,1,0,-8,0", "removed"],
 ];
-
-/** Return the list that says what the drawings mean. */
-export const legend = () =>
-  html(
-    "ul",
-    { class: "legend" },
-    ...LEGEND.map(([name, d, words]) =>
-      html(
-        "li",
-        {},
-        svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
-        html("span", {}, words),
-      ),
-    ),
-  );
 
 export class FunctionPlot {
   /** @type {Content | null} */
@@ -68,8 +62,7 @@ export class FunctionPlot {
       draw: () => this.#draw(),
     });
     const layer = this.plot.layer("drawing");
-    /** @param {string} name */
-    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(layer);
     this.paths = {
       window: path("window"),
       band: path("band"),

@@ -2,7 +2,7 @@
 // band and functions, and the place at which both bands are compared.
 
 import { PlaceMark, placePath } from "../shared/place_mark.js";
-import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { areaPath, linePath, pathsIn, Plot, setAttributes } from "../shared/plot.js";
 import { output } from "./network.js";
 import { Points } from "./points.js";
 import { GRID, X_DOMAIN } from "./settings.js";
@@ -42,9 +42,7 @@ export class FunctionPlot {
       draw: () => this.#draw(),
       interactive: true,
     });
-    const layer = this.plot.layer("functions");
-    /** @param {string} name */
-    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(this.plot.layer("functions"));
     this.paths = {
       exact: path("exact band"),
       exactMean: path("exact mean"),

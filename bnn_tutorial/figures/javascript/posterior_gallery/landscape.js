@@ -1,7 +1,7 @@
 // The plane of both weights in the figure PosteriorGallery: the exact posterior as a landscape, and
 // over it where a method has its weights.
 
-import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { areaPath, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 
 /**
  * @import { Answer } from "./answers.js"
@@ -56,8 +56,7 @@ export class Landscape {
       draw: () => this.#draw(),
     });
     const layer = this.plot.layer("landscape");
-    /** @param {string} name */
-    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(layer);
     this.regions = SHARES.map(() => path("exact region"));
     this.modes = path("modes");
     this.trails = path("trails");

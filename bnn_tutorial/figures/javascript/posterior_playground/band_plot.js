@@ -2,7 +2,7 @@
 // and other methods' bands as dashed lines over it.
 
 import { html } from "../shared/controls.js";
-import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { areaPath, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 import { auditText, truth } from "./audit.js";
 import { X_DOMAIN, Y_DOMAIN } from "./limits.js";
 
@@ -82,9 +82,7 @@ export class BandPlot {
         this.drawOver();
       },
     });
-    const layer = this.plot.layer("bands");
-    /** @param {string} name */
-    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(this.plot.layer("bands"));
     this.paths = {
       total: path("total"),
       epistemic: path("epistemic"),

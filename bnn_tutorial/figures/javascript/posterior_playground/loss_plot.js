@@ -1,7 +1,7 @@
 // The playground's loss as it falls, split into the fit to the data and the KL's share.
 
 import { html, numberText } from "../shared/controls.js";
-import { linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 
 /** @import { Session } from "./session.js" */
 
@@ -38,9 +38,7 @@ export class LossPlot {
       height: 150,
       draw: () => this.#draw(),
     });
-    const layer = this.plot.layer("losses");
-    /** @param {Part} name */
-    const path = (name) => layer.appendChild(svg("path", { class: name }));
+    const path = pathsIn(this.plot.layer("losses"));
     this.paths = { fit: path("fit"), complexity: path("complexity") };
     this.numbers = { fit: html("b"), complexity: html("b") };
     /**

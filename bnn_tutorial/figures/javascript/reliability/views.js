@@ -1,9 +1,9 @@
 // What the figure Reliability draws: the diagram with its counts, the error over the number of bins,
 // and the NLL over the temperature.
 
-import { html, numberText } from "../shared/controls.js";
+import { numberText } from "../shared/controls.js";
 import { placePath } from "../shared/place_mark.js";
-import { linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { legend, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 import { MOST_BINS, TEMPERATURES } from "./calibration.js";
 
 /**
@@ -28,25 +28,6 @@ export const TEMPERATURE_GRID = Array.from(
   (_, i) => TEMPERATURES[0] * (TEMPERATURES[1] / TEMPERATURES[0]) ** (i / STEPS),
 );
 
-/**
- * Return a list that says what drawings mean.
- *
- * @param {[name: string, sample: string, words: string][]} entries
- */
-const legend = (entries) =>
-  html(
-    "ul",
-    { class: "legend" },
-    ...entries.map(([name, d, words]) =>
-      html(
-        "li",
-        {},
-        svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
-        html("span", {}, words),
-      ),
-    ),
-  );
-
 export const diagramLegend = () =>
   legend([
     ["accuracy", "M1,7h26", "share of a bin that is right"],
@@ -61,17 +42,6 @@ export const errorLegend = () =>
     ["error best", "M1,7h26", "ECE at the temperature with the least NLL"],
     ["error calibrated", "M1,7h26", "ECE of a perfectly calibrated model"],
   ]);
-
-/**
- * Return a function that adds a path named `name` to a new layer of the plot.
- *
- * @param {Plot} plot
- */
-function pathsOf(plot) {
-  const layer = plot.layer("drawing");
-  /** @param {string} name */
-  return (name) => layer.appendChild(svg("path", { class: name }));
-}
 
 /**
  * Return the path of the rectangles between two heights over each bin's stretch of confidences.
@@ -105,7 +75,7 @@ export class Diagram {
       margin: { ...MARGIN, bottom: 22 },
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       filled: path("filled"),
       gap: path("gap"),
@@ -161,7 +131,7 @@ export class Counts {
       margin: MARGIN,
       draw: () => this.#draw(),
     });
-    this.path = pathsOf(this.plot)("count");
+    this.path = pathsIn(this.plot.layer("drawing"))("count");
     this.numbers = this.plot.layer("numbers");
   }
 
@@ -199,7 +169,7 @@ export class OverBins {
       margin: MARGIN,
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       place: path("place"),
       calibrated: path("error calibrated"),
@@ -254,7 +224,7 @@ export class OverTemperature {
       draw: () => this.#draw(),
     });
     this.ticks = this.plot.layer("ticks", { clipped: false });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = { place: path("place"), curve: path("nll") };
     this.least = svg("circle", { r: DOT, class: "dot least" });
     this.dot = svg("circle", { r: DOT, class: "dot nll" });

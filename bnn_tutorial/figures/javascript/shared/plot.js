@@ -2,7 +2,7 @@
 // or arrow keys. A plot draws itself at the width it is given, so that its letters keep their size.
 
 import { ticks, tickStep } from "d3-array";
-import { fixedText } from "./controls.js";
+import { fixedText, html } from "./controls.js";
 
 /**
  * @typedef {[number, number]} Interval
@@ -25,6 +25,33 @@ export function svg(name, attributes = {}, ...children) {
   node.append(...children);
   return node;
 }
+
+/**
+ * Return a function that adds a path named `name` to a layer.
+ *
+ * @param {Element} layer
+ */
+export const pathsIn = (layer) => (/** @type {string} */ name) =>
+  layer.appendChild(svg("path", { class: name }));
+
+/**
+ * Return the list that says what the drawings mean; a sample is a path in a box of 28 by 14.
+ *
+ * @param {[name: string, sample: string, words: string][]} entries
+ */
+export const legend = (entries) =>
+  html(
+    "ul",
+    { class: "legend" },
+    ...entries.map(([name, d, words]) =>
+      html(
+        "li",
+        {},
+        svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
+        html("span", {}, words),
+      ),
+    ),
+  );
 
 /**
  * Set attributes; null or undefined removes one.

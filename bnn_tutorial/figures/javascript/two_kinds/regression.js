@@ -1,6 +1,7 @@
 // A Bayesian linear regression on fixed bumps with a known noise, exact for any number of data: the
 // mathematics of the figure TwoKinds, explained in the chapter "Two kinds of uncertainty".
 
+import { cholesky, solveLower, solveUpper } from "../shared/cholesky.js";
 import { randomNormal, randomUniform } from "../shared/gaussian.js";
 
 /**
@@ -128,54 +129,6 @@ export function newObservations(source) {
   const step = (X_DOMAIN[1] - X_DOMAIN[0]) / OBSERVATIONS;
   const x = Float64Array.from({ length: OBSERVATIONS }, (_, n) => X_DOMAIN[0] + (n + 0.5) * step);
   return { x, y: x.map((input) => curve(input) + normal() * noiseAt(source, input)) };
-}
-
-/**
- * Return the Cholesky factor L of a matrix, lower, of which the lower half is read.
- *
- * @param {Float64Array} matrix
- */
-function cholesky(matrix) {
-  const factor = new Float64Array(P * P);
-  for (let i = 0; i < P; i++)
-    for (let j = 0; j <= i; j++) {
-      let rest = matrix[i * P + j];
-      for (let k = 0; k < j; k++) rest -= factor[i * P + k] * factor[j * P + k];
-      factor[i * P + j] = i === j ? Math.sqrt(rest) : rest / factor[j * P + j];
-    }
-  return factor;
-}
-
-/**
- * Return z with L z = vector.
- *
- * @param {Float64Array} factor
- * @param {Float64Array} vector
- */
-function solveLower(factor, vector) {
-  const z = new Float64Array(P);
-  for (let i = 0; i < P; i++) {
-    let rest = vector[i];
-    for (let k = 0; k < i; k++) rest -= factor[i * P + k] * z[k];
-    z[i] = rest / factor[i * P + i];
-  }
-  return z;
-}
-
-/**
- * Return z with Lᵀ z = vector.
- *
- * @param {Float64Array} factor
- * @param {Float64Array} vector
- */
-function solveUpper(factor, vector) {
-  const z = new Float64Array(P);
-  for (let i = P - 1; i >= 0; i--) {
-    let rest = vector[i];
-    for (let k = i + 1; k < P; k++) rest -= factor[k * P + i] * z[k];
-    z[i] = rest / factor[i * P + i];
-  }
-  return z;
 }
 
 /**

@@ -1,9 +1,8 @@
 // What the figure TwoKinds draws: the band with its two parts, and their standard deviations over x
 // and over the number of data.
 
-import { html } from "../shared/controls.js";
 import { PlaceMark, placePath, placeText } from "../shared/place_mark.js";
-import { areaPath, linePath, Plot, setAttributes, svg } from "../shared/plot.js";
+import { areaPath, linePath, pathsIn, Plot, setAttributes, svg } from "../shared/plot.js";
 import { COUNTS, FEWEST, MOST, SIGMAS, X_DOMAIN } from "./regression.js";
 
 /**
@@ -39,7 +38,7 @@ const MANY = 300; // data, from which on they are drawn smaller
 export const countText = (count) => count.toLocaleString("en");
 
 /** @type {[name: string, sample: string, words: string][]} */
-const LEGEND = [
+export const LEGEND = [
   ["band epistemic", "M1,2h26v10h-26z", "epistemic band, ±3σ: where the curve may run"],
   [
     "band total",
@@ -52,32 +51,6 @@ const LEGEND = [
   ["bound", "M1,7h26", `epistemic with ${FEWEST} and with ${countText(MOST)} data`],
   ["knob", "M7,7L14,0L21,7L14,14Z", "where both parts are compared: drag it"],
 ];
-
-/** Return the list that says what the drawings mean. */
-export const legend = () =>
-  html(
-    "ul",
-    { class: "legend" },
-    ...LEGEND.map(([name, d, words]) =>
-      html(
-        "li",
-        {},
-        svg("svg", { width: 28, height: 14, "aria-hidden": "true" }, svg("path", { d, class: name })),
-        html("span", {}, words),
-      ),
-    ),
-  );
-
-/**
- * Return a function that adds a path named `name` to a new layer of the plot.
- *
- * @param {Plot} plot
- */
-function pathsOf(plot) {
-  const layer = plot.layer("drawing");
-  /** @param {string} name */
-  return (name) => layer.appendChild(svg("path", { class: name }));
-}
 
 /**
  * Return the path of a stretch of x over the plot's whole height.
@@ -107,7 +80,7 @@ export class BandPlot {
       interactive: true,
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       gap: path("gap"),
       total: path("band total"),
@@ -170,7 +143,7 @@ export class OverInputs {
       margin: { ...MARGIN, bottom: 22 },
       draw: () => this.#draw(),
     });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       gap: path("gap"),
       fewest: path("bound"),
@@ -222,7 +195,7 @@ export class OverCounts {
       draw: () => this.#draw(),
     });
     this.counts = this.plot.layer("counts", { clipped: false });
-    const path = pathsOf(this.plot);
+    const path = pathsIn(this.plot.layer("drawing"));
     this.paths = {
       now: path("place"),
       epistemic: path("part epistemic"),
