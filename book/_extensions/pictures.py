@@ -128,7 +128,7 @@ def pixels(svg: str) -> tuple[int, int] | None:
     return width, height
 
 
-def place(site: Path) -> None:
+def show_both_themes(site: Path) -> None:
     """Put both pictures in the place of each one that matplotlib drew."""
     sizes = {}
     for path in (site / "_images").glob("*.svg"):
@@ -165,7 +165,7 @@ def place(site: Path) -> None:
 
 def after_the_build(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
-        place(Path(app.outdir))
+        show_both_themes(Path(app.outdir))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

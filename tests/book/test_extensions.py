@@ -646,7 +646,7 @@ def test_a_picture_that_matplotlib_did_not_draw_stays_as_it_is(extension, tmp_pa
     (tmp_path / "_images" / "own.svg").write_text(drawn)
     page = '<img alt="own" src="_images/own.svg" />'
     (tmp_path / "page.html").write_text(page)
-    extension("pictures").place(tmp_path)
+    extension("pictures").show_both_themes(tmp_path)
     assert (tmp_path / "page.html").read_text() == page
     assert [path.read_text() for path in (tmp_path / "_images").iterdir()] == [drawn]
 
