@@ -7,7 +7,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
 
-.PHONY: always book notebooks serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-pairs benchmark-mean-field requirements clean help browser
+.PHONY: always book notebooks pdf serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-pairs benchmark-mean-field requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
@@ -28,6 +28,9 @@ notebooks: .venv/installed
 
 serve: _build/html/index.html .venv/installed ## Show the site at http://localhost:8000 (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
+
+pdf: book browser ## Print the book to one PDF, _build/book.pdf
+	$(BIN)/python scripts/make_pdf.py
 
 test: .venv/installed ## Test notebooks, site, package and pages, and sum up what failed
 	-@$(MAKE) --no-print-directory browser node_modules/installed # the tests say what they miss

@@ -2,8 +2,8 @@
 
     python scripts/make_moving_picture.py
 
-Needs Chromium (``make browser``). The figure's own button lets it train, a hundred steps a picture,
-so that the film is the same wherever it is made.
+Needs Chromium (``make browser``). The figure's own button lets it train, some hundred steps a
+picture, so that the film is the same wherever it is made.
 """
 
 import io
@@ -17,7 +17,9 @@ from bnn_tutorial.figures import PosteriorPlayground
 
 TARGET = Path(__file__).parents[1] / "book" / "_static" / "playground.gif"
 PICTURE = ".bnn-figure .picture"
+STYLE = "<style>html { font-family: sans-serif } .picture { position: static !important }</style>"
 STEPS = "button:text-is('100 steps')"
+CLICKS = 4
 # The weight of the KL and the pictures taken with it.
 SCENES = ((1.0, 14), (30.0, 18))
 STILL, MOVING = 1200, 120  # milliseconds that the last picture of a scene stands, and any other
@@ -27,16 +29,17 @@ SET_WEIGHT = """(weight) => {
   const picture = document.querySelector(".bnn-figure .picture");
   const title = picture.querySelector("h3") ?? document.createElement("h3");
   title.textContent = `weight of the KL divergence: ${weight}`;
-  title.style.cssText = "margin: 0 0 0.3em; font: 600 17px sans-serif; text-align: center";
+  title.style.cssText = "margin: 0 0 0.3em; font-size: 17px; text-align: center";
   picture.prepend(title);
 }"""
 
 
 def pictures(page: Page, count: int) -> list[Image.Image]:
-    """Let the figure train on, a hundred steps before each of ``count`` pictures."""
+    """Let the figure train on, ``CLICKS`` hundred steps before each of ``count`` pictures."""
     taken = []
     for _ in range(count):
-        page.click(STEPS)
+        for _ in range(CLICKS):
+            page.click(STEPS)
         page.mouse.move(0, 0)
         taken.append(Image.open(io.BytesIO(page.locator(PICTURE).screenshot())))
     return taken
@@ -49,7 +52,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(viewport={"width": 620, "height": 1200}, color_scheme="light")
-        page.set_content(f"<!doctype html><title>playground</title>{html}")
+        page.set_content(f"<!doctype html><title>playground</title>{STYLE}{html}")
         page.wait_for_selector(".bnn-figure[data-ready]")
         page.eval_on_selector_all("details", "(all) => all.forEach((node) => (node.open = true))")
         film, durations = [], []
