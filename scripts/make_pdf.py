@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 ROOT = Path(__file__).parents[1]
 # Chromium makes a link's end a place of the PDF only where some link on the same page leads to it.
 ENDS = "position: absolute; color: transparent; font-size: 1px"
+HEADINGS = "h1, h2, h3, h4, h5, h6"
 SCALE = 0.8  # lines of code of 78 letters fit
 PAPER = """
 @page {
@@ -116,33 +117,47 @@ class Book:
         self.writer = PdfWriter()
         self.starts: dict[str, int] = {}
         self.readers: dict[str, PdfReader] = {}
+        self.parts: dict[str, IndirectObject] = {}
 
     @property
     def size(self) -> int:
         """The number of its pages."""
         return len(self.writer.pages)
 
-    def add(self, path: str, reader: PdfReader, parent: IndirectObject | None) -> None:
-        """Add what was printed of the page ``path``, and its headings to the outline."""
+    def add(self, path: str, reader: PdfReader, part: str | None, headings: list[str]) -> None:
+        """Add what was printed of the page ``path``, and its headings below ``part``."""
         self.starts[path], self.readers[path] = self.size, reader
+        start = self.size
         for page in reader.pages:
             self.writer.add_page(page)
-        self._add_headings(reader, self.starts[path], reader.outline, parent)
+        if part is not None and part not in self.parts:
+            self.parts[part] = self.writer.add_outline_item(title=part, page_number=start)
+        # Chromium leaves out the blank at which it breaks a line.
+        spaced = {"".join(heading.split()): " ".join(heading.split()) for heading in headings}
+        above = self.parts.get(part) if part else None
+        self._add_headings(reader, start, reader.outline, above, spaced)
 
     def _add_headings(
-        self, reader: PdfReader, start: int, headings: list, parent: IndirectObject | None
+        self,
+        reader: PdfReader,
+        start: int,
+        headings: list,
+        parent: IndirectObject | None,
+        spaced: dict[str, str],
     ) -> None:
         above = parent
         for heading in headings:
             if isinstance(heading, list):
-                self._add_headings(reader, start, heading, above)
+                self._add_headings(reader, start, heading, above, spaced)
                 continue
             number = reader.get_destination_page_number(heading)
             if number is not None:
-                fit = Fit.xyz(top=float(heading.top or 0))
-                title = " ".join(str(heading.title).split())
+                title = "".join(str(heading.title).split())
                 above = self.writer.add_outline_item(
-                    title=title, page_number=start + number, parent=parent, fit=fit
+                    title=spaced.get(title, title),
+                    page_number=start + number,
+                    parent=parent,
+                    fit=Fit.xyz(top=float(heading.top or 0)),
                 )
 
     def place(self, path: str, name: str) -> ArrayObject | None:
@@ -198,15 +213,11 @@ def make_pdf(site: Path, toc: Path, target: Path) -> int:
     with sync_playwright() as playwright, tqdm(total=len(pages), unit="page") as bar:
         browser = launch(playwright)
         page = browser.new_context(java_script_enabled=False, color_scheme="light").new_page()
-        for caption, paths in listed:
-            parent = (
-                book.writer.add_outline_item(title=caption, page_number=book.size)
-                if caption
-                else None
-            )
+        for part, paths in listed:
             for path in paths:
                 html = for_paper(pages[path], ends[path], book.size)
-                book.add(path, print_page(page, f"{address}/{path}", html), parent)
+                headings = [node.get_text() for node in pages[path].select(HEADINGS)]
+                book.add(path, print_page(page, f"{address}/{path}", html), part, headings)
                 bar.update()
         browser.close()
     server.shutdown()

@@ -15,7 +15,9 @@ FIRST = """
 <div class="live">a still</div><script>document.querySelector(".live").remove()</script>
 <h2 id="here" style="break-before: page">A &amp; B</h2>"""
 SECOND = """<p>One page long. <a href="index.html">back</a></p>
-<h2 id="there" style="break-before: page">There</h2><h3>Deeper</h3>"""
+<h2 id="there" style="break-before: page">There, {words}</h2><h3>Deeper</h3>""".format(
+    words="word " * 60
+)
 TOC = """format: jb-book
 root: book/index
 parts:
@@ -64,13 +66,11 @@ def test_the_outline_holds_parts_pages_and_sections(printed):
         "The book",
         ["A & B"],
         "A part",
-        ['A "second"', ["There", ["Deeper"]]],
+        ['A "second"', [f"There, {'word ' * 60}".strip(), ["Deeper"]]],
     ]
-    second = printed.outline[3]
-    assert [printed.get_destination_page_number(each) for each in (second[0], second[1][0])] == [
-        2,
-        3,
-    ]
+    part, second = printed.outline[2:]
+    places = [printed.get_destination_page_number(each) for each in (part, second[0], second[1][0])]
+    assert places == [2, 2, 3]
 
 
 def test_links_lead_into_the_pdf_or_out_of_it_and_those_to_no_page_go(printed):
