@@ -5,30 +5,24 @@
 Needs the built site (``make book``) and Chromium (``make browser``).
 """
 
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from chromium import launch
 from playwright.sync_api import sync_playwright
+from site_server import served
 
 ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Serve the site, open its first page and save what a wide window shows of it."""
-    handler = partial(SimpleHTTPRequestHandler, directory=ROOT / "_build" / "html")
-    server = ThreadingHTTPServer(("localhost", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
+    with served(ROOT / "_build" / "html") as address, sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-        page.goto(f"http://localhost:{server.server_port}/book/index.html")
+        page.goto(f"{address}/book/index.html")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=ROOT / "book" / "_static" / "cover.png")
         browser.close()
-    server.shutdown()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,8 @@ sections, and the page numbers run through.
 """
 
 import argparse
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
@@ -23,6 +20,7 @@ from chromium import launch
 from playwright.sync_api import Page, Route, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, Fit, FloatObject, IndirectObject, NameObject, NullObject
+from site_server import served
 from sphinx_external_toc.parsing import parse_toc_yaml
 from tqdm.auto import tqdm
 
@@ -40,13 +38,6 @@ PAPER = """
 }
 html { counter-reset: page %(before)d; }
 """
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 def parts(toc: Path) -> Iterator[tuple[str | None, list[str]]]:
@@ -199,18 +190,19 @@ class Book:
 
 def make_pdf(site: Path, toc: Path, target: Path) -> int:
     """Print the pages of ``toc`` from ``site`` into ``target``; return the number of its pages."""
-    server = ThreadingHTTPServer(("localhost", 0), partial(QuietHandler, directory=site))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://localhost:{server.server_port}"
     listed = list(parts(toc))
     pages = {
         path: BeautifulSoup((site / path).read_text(encoding="utf-8"), "html.parser")
         for _, paths in listed
         for path in paths
     }
-    ends = ends_of_links(address, pages)
     book = Book()
-    with sync_playwright() as playwright, tqdm(total=len(pages), unit="page") as bar:
+    with (
+        served(site) as address,
+        sync_playwright() as playwright,
+        tqdm(total=len(pages), unit="page") as bar,
+    ):
+        ends = ends_of_links(address, pages)
         browser = launch(playwright)
         page = browser.new_context(java_script_enabled=False, color_scheme="light").new_page()
         for part, paths in listed:
@@ -220,8 +212,6 @@ def make_pdf(site: Path, toc: Path, target: Path) -> int:
                 book.add(path, print_page(page, f"{address}/{path}", html), part, headings)
                 bar.update()
         browser.close()
-    server.shutdown()
-    server.server_close()
     book.join_links(address)
     title = pages[listed[0][1][0]].select_one("article h1")
     book.writer.add_metadata({"/Title": title.get_text(strip=True) if title else ""})
