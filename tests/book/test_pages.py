@@ -103,3 +103,16 @@ def test_links_lead_somewhere(site, page_path):
 def test_notebooks_can_be_downloaded(site, notebook):
     page = parsed(site / "book" / f"{notebook.stem}.html")
     assert page.select_one(f"a.btn-download-source-button[href$='{notebook.name}']")
+
+
+def test_on_a_phone_each_check_shows_its_result(browser, server):
+    with browser.new_context(viewport={"width": 375, "height": 740}) as context:
+        page = context.new_page()
+        page.goto(f"{server}/book/verified_equations.html")
+        results = page.locator(".check-table td:nth-child(4)")
+        ends = results.evaluate_all(
+            "(cells) => cells.map((cell) => cell.getBoundingClientRect().right)"
+        )
+        assert len(ends) > 200
+        assert max(ends) <= 375
+        assert results.first.evaluate("(cell) => parseFloat(getComputedStyle(cell).fontSize)") >= 11
