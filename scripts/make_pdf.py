@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from bs4 import BeautifulSoup, Tag
 from chromium import launch
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, Fit, FloatObject, IndirectObject, NameObject, NullObject
 from site_server import served
@@ -188,7 +188,7 @@ class Book:
                     page[NameObject("/Annots")] = kept
 
 
-def make_pdf(site: Path, toc: Path, target: Path) -> int:
+def make_pdf(browser: Browser, site: Path, toc: Path, target: Path) -> int:
     """Print the pages of ``toc`` from ``site`` into ``target``; return the number of its pages."""
     listed = list(parts(toc))
     pages = {
@@ -197,21 +197,16 @@ def make_pdf(site: Path, toc: Path, target: Path) -> int:
         for path in paths
     }
     book = Book()
-    with (
-        served(site) as address,
-        sync_playwright() as playwright,
-        tqdm(total=len(pages), unit="page") as bar,
-    ):
+    context = browser.new_context(java_script_enabled=False, color_scheme="light")
+    with context, served(site) as address, tqdm(total=len(pages), unit="page") as bar:
         ends = ends_of_links(address, pages)
-        browser = launch(playwright)
-        page = browser.new_context(java_script_enabled=False, color_scheme="light").new_page()
+        page = context.new_page()
         for part, paths in listed:
             for path in paths:
                 html = for_paper(pages[path], ends[path], book.size)
                 headings = [node.get_text() for node in pages[path].select(HEADINGS)]
                 book.add(path, print_page(page, f"{address}/{path}", html), part, headings)
                 bar.update()
-        browser.close()
     book.join_links(address)
     title = pages[listed[0][1][0]].select_one("article h1")
     book.writer.add_metadata({"/Title": title.get_text(strip=True) if title else ""})
@@ -224,7 +219,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the built book to one PDF.")
     parser.add_argument("--output", type=Path, default=ROOT / "_build" / "book.pdf")
     target = parser.parse_args().output
-    number = make_pdf(ROOT / "_build" / "html", ROOT / "_toc.yml", target)
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        number = make_pdf(browser, ROOT / "_build" / "html", ROOT / "_toc.yml", target)
     print(f"{target}: {number} pages, {target.stat().st_size / 1e6:.1f} MB")
 
 

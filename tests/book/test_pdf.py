@@ -28,13 +28,13 @@ parts:
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
+def printed(browser, tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     (site / "book").mkdir()
     (site / "book/index.html").write_text(PAGE.format(title="The book", text=FIRST))
     (site / "book/second.html").write_text(PAGE.format(title='A "second"', text=SECOND))
     (site / "_toc.yml").write_text(TOC)
-    assert make_pdf(site, site / "_toc.yml", site / "book.pdf") == 4
+    assert make_pdf(browser, site, site / "_toc.yml", site / "book.pdf") == 4
     return PdfReader(site / "book.pdf")
 
 
