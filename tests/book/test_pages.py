@@ -22,6 +22,14 @@ FIND = """async ([context, options]) => {
     .flatMap(({id, nodes}) => nodes.map((node) =>
       `${id}: ${node.target}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
 }"""
+# Words that a cell of text has on two lines; after a hyphen a line may end.
+BROKEN_WORDS = """(cells) => cells.flatMap(({firstChild: text}) =>
+  [...text.data.matchAll(/[^\\s-]+/g)].filter(({0: word, index}) => {
+    const range = document.createRange();
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    return range.getClientRects().length > 1;
+  }).map(String))"""
 # What axe finds depends on the width but, apart from colours, not on the theme; those of an article
 # the audit measures in both. Nothing is to be preloaded: that is for the sound of films.
 WHOLE = [None, {"preload": False}]
@@ -115,4 +123,6 @@ def test_on_a_phone_each_check_shows_its_result(browser, server):
         )
         assert len(ends) > 200
         assert max(ends) <= 375
+        broken = results.evaluate_all(BROKEN_WORDS)
+        assert not broken
         assert results.first.evaluate("(cell) => parseFloat(getComputedStyle(cell).fontSize)") >= 11
