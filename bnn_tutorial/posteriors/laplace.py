@@ -9,10 +9,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_positive
+from bnn_tutorial.batches import Data
 from bnn_tutorial.likelihoods import CategoricalLikelihood, GaussianLikelihood, Likelihood
 from bnn_tutorial.posteriors.curvature import (
     MOST_WEIGHTS_IN_FULL,
@@ -26,7 +26,7 @@ from bnn_tutorial.posteriors.laplace_posterior import (
     input_of_layer,
 )
 from bnn_tutorial.posteriors.weight_samples import require_deterministic
-from bnn_tutorial.training.data import require_dataset
+from bnn_tutorial.training.data import in_memory
 
 WEIGHTS = ("last_layer", "all")
 COVARIANCES = {
@@ -38,7 +38,7 @@ COVARIANCES = {
 
 def laplace(
     model: nn.Module,
-    data: TensorDataset,
+    data: Data,
     likelihood: Likelihood,
     *,
     weights: str = "last_layer",
@@ -69,7 +69,8 @@ def laplace(
     Args:
         model: a trained network from inputs (N, ...) to outputs (N, C); it is copied, and used in
             ``eval()``.
-        data: what it was trained on: inputs and targets.
+        data: what it was trained on, inputs and targets: any data that :func:`fit` takes, read
+            once.
         likelihood: a :class:`GaussianLikelihood`, with its noise, or a
             :class:`CategoricalLikelihood`.
         weights: which are random: those of the ``"last_layer"``, a Linear that is found as the last
@@ -85,11 +86,11 @@ def laplace(
         progress: show a progress bar.
 
     Raises:
-        TypeError: ``data`` is not a TensorDataset of inputs and targets, or ``likelihood`` neither
-            Gaussian nor categorical.
+        TypeError: ``data`` is no data set, or has no targets or several inputs; ``likelihood`` is
+            neither Gaussian nor categorical.
         ValueError: an unknown ``weights`` or ``covariance``; ``prior_std`` is not positive and
             finite, or it is None and the evidence has no maximum; ``batch_size`` is below 1;
-            ``data`` is empty, or an output or a target not finite; ``model`` has Bayesian layers,
+            ``data`` is empty, or not finite, or an output is not; ``model`` has Bayesian layers,
             or no weights, or another output than (N, C), or it does not end in a Linear, or has
             layers that ``covariance`` does not know, or more than 10,000 random weights for a full
             one.
@@ -120,10 +121,10 @@ def laplace(
     if prior_std is not None:
         require_positive(prior_std=prior_std)
     require_counts(batch_size=batch_size)
-    require_dataset(data=data)
     require_deterministic(model=model)
+    rows = in_memory(data, model, likelihood)
     network = copy.deepcopy(model).eval()
-    batches = list(zip(*(tensor.split(batch_size) for tensor in data.tensors), strict=True))
+    batches = list(zip(*(tensor.split(batch_size) for tensor in rows.tensors), strict=True))
     device = next(network.parameters()).device
     log_likelihood, features = 0.0, []
     with torch.no_grad():
@@ -139,7 +140,7 @@ def laplace(
         if not math.isfinite(log_likelihood):
             raise ValueError(
                 f"data has the log-likelihood {log_likelihood} at the trained weights: expected a "
-                "finite one, of finite weights, inputs and targets"
+                "finite one, of finite weights"
             )
         curvature = COVARIANCES[covariance](
             layer, tqdm(features, desc="curvature", disable=not progress), likelihood
@@ -189,7 +190,8 @@ def _require_size(layer: nn.Module, covariance: str) -> None:
 def _require_output(output: Tensor, inputs: Tensor, layer: nn.Module, layer_name: str) -> None:
     if output.ndim != 2:
         raise ValueError(f"the output has shape {tuple(output.shape)}: expected (N, C)")
-    if layer_name and not (inputs.ndim == 2 and torch.equal(layer(inputs), output)):
+    same = {"rtol": 0.0, "atol": 0.0, "equal_nan": True}
+    if layer_name and not (inputs.ndim == 2 and torch.allclose(layer(inputs), output, **same)):
         raise ValueError(
             f"weights='last_layer': the output is not that of {layer_name!r}, the last layer with "
             "weights, expected a network that ends in it; choose weights='all'"

@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 
 from bnn_tutorial.argument_checks import require_positive
+from bnn_tutorial.batches import Data
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.posteriors.weight_samples import network_with_weights, require_deterministic
-from bnn_tutorial.training.data import require_dataset
+from bnn_tutorial.training.data import in_memory
 
 
 def log_posterior(
-    network: nn.Module, data: TensorDataset, likelihood: Likelihood, *, prior_std: float
+    network: nn.Module, data: Data, likelihood: Likelihood, *, prior_std: float
 ) -> Callable[..., Tensor]:
     r"""Return the function from weights to their log posterior density up to a constant, in nats.
 
@@ -34,14 +34,16 @@ def log_posterior(
 
     Args:
         network: the architecture, without Bayesian layers; its weights' values are not used.
-        data: inputs and targets as a TensorDataset of N rows.
+        data: inputs and targets of N rows: any data that :func:`fit` takes, read once.
         likelihood: maps (output, target) to the mean NLL in nats.
         prior_std: :math:`\tau`, of every weight and bias.
 
     Raises:
-        TypeError: ``data`` is not a TensorDataset.
-        ValueError: ``data`` is empty, ``prior_std`` is not positive and finite, ``network`` has no
-            parameters or has Bayesian layers; later, the weights are not one vector of P numbers.
+        TypeError: ``data`` is no data set, or has no targets or several inputs.
+        ValueError: ``data`` is empty or not finite, the network can't take its inputs or the
+            likelihood score its targets, ``prior_std`` is not positive and finite, ``network`` has
+            no parameters or has Bayesian layers; later, the weights are not one vector of P
+            numbers.
 
     Example:
         >>> import torch
@@ -52,15 +54,15 @@ def log_posterior(
         >>> print(f"{log_density(torch.zeros(2)).item():.3f}")  # 3 times -log(2π) / 2
         -2.757
     """
-    require_dataset(data=data)
     require_positive(prior_std=prior_std)
     require_deterministic(network=network)
+    rows_in_memory = in_memory(data, network, likelihood)
     parameters = list(network.parameters())
     num_weights = sum(parameter.numel() for parameter in parameters)
     device = parameters[0].device
     network = copy.deepcopy(network).eval().requires_grad_(False)
     likelihood = copy.deepcopy(likelihood).to(device).eval().requires_grad_(False)
-    inputs, targets = (tensor.to(device) for tensor in data.tensors)
+    inputs, targets = (tensor.to(device) for tensor in rows_in_memory.tensors)
     log_normalizer = num_weights * math.log(prior_std * math.sqrt(2 * math.pi))
 
     def log_density(weights: Tensor, rows: Tensor | None = None) -> Tensor:

@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
-from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_not_negative, require_positive
-from bnn_tutorial.batches import shuffled_batches
+from bnn_tutorial.batches import Data, shuffled_batches
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.posteriors.log_posterior import log_posterior
 from bnn_tutorial.posteriors.weight_samples import WeightSamples
 from bnn_tutorial.randomness import seeded
+from bnn_tutorial.training.data import in_memory
 
 
 def sgld(
     model: nn.Module,
-    data: TensorDataset,
+    data: Data,
     likelihood: Likelihood,
     *,
     prior_std: float,
@@ -48,7 +48,7 @@ def sgld(
 
     Args:
         model: a network without Bayesian layers, trained or not; it is left as it is.
-        data: inputs and targets as a TensorDataset of N rows.
+        data: inputs and targets of N rows: any data that :func:`fit` takes, read once.
         likelihood: maps (output, target) to the mean NLL in nats; its parameters stay fixed.
         prior_std: of every weight and bias, whose prior mean is 0.
         num_samples: how many weight vectors are kept.
@@ -63,9 +63,9 @@ def sgld(
 
     Raises:
         RuntimeError: the log posterior or the weights become infinite or NaN.
-        TypeError: ``data`` is not a TensorDataset.
-        ValueError: a number is out of its range, ``data`` is empty, or ``model`` has no parameters
-            or has Bayesian layers.
+        TypeError: ``data`` is no data set, or has no targets or several inputs.
+        ValueError: a number is out of its range, ``data`` is empty or not finite, or ``model`` has
+            no parameters, has Bayesian layers or can't take the inputs.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -79,15 +79,16 @@ def sgld(
     """
     require_counts(num_samples=num_samples, thinning=thinning)
     require_not_negative(burn_in=burn_in)
-    density = log_posterior(model, data, likelihood, prior_std=prior_std)
-    batch_size = len(data) if batch_size is None else batch_size
+    rows = in_memory(data, model, likelihood)
+    density = log_posterior(model, rows, likelihood, prior_std=prior_std)
+    batch_size = len(rows) if batch_size is None else batch_size
     require_counts(batch_size=batch_size)
     gradient = torch.func.grad_and_value(density)
     weights = parameters_to_vector(model.parameters()).detach().clone()
     samples = weights.new_empty(num_samples, len(weights))
     num_steps = burn_in + num_samples * thinning
     with seeded(seed, weights.device):
-        batches = _batches(len(data), batch_size)
+        batches = _batches(len(rows), batch_size)
         for step in tqdm(range(num_steps), unit="step", disable=not progress):
             epsilon = learning_rate(step) if callable(learning_rate) else learning_rate
             require_positive(learning_rate=epsilon)

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parameters_to_vector
-from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from bnn_tutorial.argument_checks import require_counts, require_positive
+from bnn_tutorial.batches import Data, open_data
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.posteriors.weight_samples import network_with_weights, require_deterministic
 from bnn_tutorial.prediction.posterior import Posterior
 from bnn_tutorial.randomness import seeded
-from bnn_tutorial.training.data import require_dataset
 from bnn_tutorial.training.fit import fit
 
 
@@ -123,7 +122,7 @@ class IterateMoments:
 
 def swag(
     model: nn.Module,
-    data: TensorDataset,
+    data: Data,
     likelihood: Likelihood,
     *,
     prior_std: float,
@@ -149,7 +148,7 @@ def swag(
 
     Args:
         model: a trained network without Bayesian layers; it is left as it is.
-        data: inputs and targets as a TensorDataset of N rows.
+        data: inputs and targets of N rows, as in :func:`fit`.
         likelihood: maps (output, target) to the mean NLL in nats; its parameters stay fixed.
         prior_std: :math:`\tau`, of every weight and bias; its density is the weight decay
             :math:`1 / (N \tau^2)`.
@@ -164,10 +163,10 @@ def swag(
 
     Raises:
         NonFiniteLossError: the loss or the weights become infinite or NaN.
-        TypeError: ``data`` is not a TensorDataset.
-        ValueError: a number is out of its range, ``data`` is empty, ``epochs`` gives fewer than two
-            weight vectors, or ``model`` has Bayesian layers or batch normalization, whose
-            statistics would belong to other weights than a draw's.
+        TypeError: ``data`` is no data set, or has no targets.
+        ValueError: a number is out of its range, ``data`` is empty or does not tell N, ``epochs``
+            gives fewer than two weight vectors, or ``model`` has Bayesian layers or batch
+            normalization, whose statistics would belong to other weights than a draw's.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -180,7 +179,11 @@ def swag(
         >>> posterior.deviations.shape
         torch.Size([5, 61])
     """
-    require_dataset(data=data)
+    num_data = open_data(data, "data").num_data
+    if num_data is None:
+        raise ValueError(
+            "data don't tell how many they are: expected a data set of N rows, or its DataLoader"
+        )
     require_positive(prior_std=prior_std, learning_rate=learning_rate)
     require_counts(epochs=epochs, collect_every=collect_every)
     if max_rank < 2:
@@ -199,7 +202,7 @@ def swag(
         network.parameters(),
         lr=learning_rate,
         momentum=momentum,
-        weight_decay=1 / (len(data) * prior_std**2),
+        weight_decay=1 / (num_data * prior_std**2),
     )
     moments = IterateMoments(max_rank)
     device = next(network.parameters()).device

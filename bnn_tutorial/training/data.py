@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from bnn_tutorial.batches import (
+    Data,
     Inputs,
     Order,
     Pair,
@@ -17,6 +18,7 @@ from bnn_tutorial.batches import (
     Source,
     call,
     map_tensors,
+    open_data,
     tensors_of,
 )
 from bnn_tutorial.layers.bayesian import posterior_mean
@@ -25,19 +27,7 @@ from bnn_tutorial.prediction.predict import evaluation_mode
 from bnn_tutorial.randomness import seeded
 from bnn_tutorial.tensor_checks import require_finite
 
-
-def require_dataset(**datasets: TensorDataset) -> None:
-    """Check that each is a data set of inputs and targets with at least one row.
-
-    Raises:
-        TypeError: one is something else; the message names it as the caller wrote it.
-        ValueError: one is empty.
-    """
-    for name, data in datasets.items():
-        if not isinstance(data, TensorDataset) or len(data.tensors) != 2:
-            raise TypeError(f"{name}={data!r}: expected a TensorDataset of inputs and targets")
-        if len(data) == 0:
-            raise ValueError(f"{name} is empty: expected at least one row")
+_ROWS_AT_ONCE = 1024
 
 
 class CheckedData(Source):
@@ -104,6 +94,37 @@ class CheckedData(Source):
                 self.likelihood.check(self._output.to(target.device), target)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
+
+
+def in_memory(data: Data, model: nn.Module, likelihood: Likelihood) -> TensorDataset:
+    """Return all inputs and targets, checked, for what has to see every row again and again.
+
+    Args:
+        data: what :func:`fit` takes, read once; each row has one tensor of inputs.
+        model: the network.
+        likelihood: of its outputs.
+
+    Raises:
+        TypeError: ``data`` is no data set, or has no targets or several inputs.
+        ValueError: ``data`` is empty, does not give each row once, or does not pass
+            :class:`CheckedData`.
+    """
+    source = open_data(data, "data")
+    with seeded(0):  # a data set may draw its rows
+        checked = CheckedData(source, model, likelihood)
+        if type(data) is TensorDataset and len(data.tensors) == 2:
+            return data
+        batches = [*checked.portions(_ROWS_AT_ONCE)]
+    inputs, targets = zip(*batches, strict=True)
+    if not all(isinstance(part, Tensor) for part in inputs):
+        raise TypeError("data give several inputs: expected one tensor of them, and targets")
+    rows = TensorDataset(torch.cat(inputs), torch.cat(targets))
+    if source.num_data not in (None, len(rows)):
+        raise ValueError(
+            f"data give {len(rows)} rows in one pass, and have {source.num_data}: expected each "
+            "row once (a DataLoader without drop_last)"
+        )
+    return rows
 
 
 def _first_output(model: nn.Module, inputs: Inputs, name: str) -> Tensor:

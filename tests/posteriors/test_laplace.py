@@ -535,7 +535,14 @@ def laplace_of(network=None, data=None, likelihood=None, **settings):
             {"network": nn.Sequential(*[nn.Linear(4, 4).double()] * 2)},
             r"is '0', a Linear.*a Linear that is used once; choose weights='all'",
         ),
-        ({"network": nn.Sequential(mlp(), nn.Flatten(0))}, r"shape \(69,\): expected \(N, C\)"),
+        (
+            {
+                "network": nn.Sequential(nn.Linear(4, 3), nn.Unflatten(1, (3, 1))).double(),
+                "data": TensorDataset(torch.ones(5, 4).double(), torch.ones(5, 3, 1).double()),
+                "likelihood": bt.GaussianLikelihood(1.0).double(),
+            },
+            r"shape \(5, 3, 1\): expected \(N, C\)",
+        ),
         (
             {"network": nn.Linear(4, 3001).double()},
             "of 15,005 weights: expected at most 10,000; choose 'kronecker'",
@@ -594,14 +601,18 @@ def test_shared_weights_have_no_factors():
 def test_another_likelihood_or_data_set_is_a_type_error():
     with pytest.raises(TypeError, match="expected a GaussianLikelihood or a CategoricalLikelihood"):
         laplace_of(likelihood=nn.MSELoss())
-    with pytest.raises(TypeError, match="expected a TensorDataset of inputs and targets"):
+    with pytest.raises(TypeError, match="expected a Dataset of inputs and targets"):
         laplace_of(data=torch.ones(3, 4))
 
 
 def test_what_is_not_finite_is_an_error():
     data, likelihood = task_of("regression")
-    data.tensors[1][0, 0] = math.nan
+    network = mlp()
+    nn.init.constant_(network[2].bias, math.nan)
     with pytest.raises(ValueError, match=r"log-likelihood nan .* expected a finite one"):
+        bt.laplace(network, data, likelihood)
+    data.tensors[1][0, 0] = math.nan
+    with pytest.raises(ValueError, match=r"data: target: expected finite numbers, not nan"):
         bt.laplace(mlp(), data, likelihood)
 
 
