@@ -10,7 +10,9 @@ import math
 import os
 import platform
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -69,21 +71,24 @@ def write_record(record: dict, path: Path) -> None:
 
 def complete_record(
     path: Path,
-    plan: Iterable[tuple[int, int]],
-    run: Callable[[int, int], dict],
-    key: Callable[[dict], tuple[int, int]],
+    plan: Iterable[tuple],
+    run: Callable[..., dict],
+    key: Callable[[dict], tuple],
     summaries: Callable[[list[dict]], list[dict]],
     settings: dict,
+    jobs: int = 1,
 ) -> None:
     """Make the runs that a record lacks, and write it after each, so that none is made twice.
 
     Args:
         path: of the record, which need not exist.
         plan: the keys of all runs that are wanted. A record is sorted by keys.
-        run: makes the run of a key.
+        run: makes the run of a key, from its parts.
         key: of a run.
         summaries: of all runs.
         settings: of every run.
+        jobs: how many runs are made side by side, each in a process of one thread; 1 makes them
+            here.
 
     Raises:
         ValueError: the record's runs were made under other settings.
@@ -96,14 +101,27 @@ def complete_record(
             "--output, or delete the record"
         )
     runs = {key(made): made for made in record["runs"]}
-    for wanted in tqdm([*plan], unit="run"):
-        if wanted in runs:
-            continue
-        runs[wanted] = run(*wanted)
+    missing = [wanted for wanted in plan if wanted not in runs]
+    for made in tqdm(_made(run, missing, jobs), total=len(missing), unit="run"):
+        runs[key(made)] = made
         ordered = [runs[place] for place in sorted(runs)]
         today = datetime.date.today().isoformat()
         parts = {"summary": summaries(ordered), "runs": ordered}
         write_record({"machine": machine(today), "settings": settings} | parts, path)
+
+
+def _made(run: Callable[..., dict], keys: Sequence[tuple], jobs: int) -> Iterator[dict]:
+    """Yield the runs of all keys, each when it is made."""
+    if jobs == 1:
+        yield from (run(*key) for key in keys)
+        return
+    context = get_context("spawn")  # a process that is forked can't use CUDA
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+        running = [pool.submit(run, *key) for key in keys]
+        try:
+            yield from (made.result() for made in as_completed(running))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def standard_error(values: Sequence[float]) -> float | None:

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import records
+import torch
 
 
 def complete(path, plan, settings, made=None):
@@ -40,6 +41,31 @@ def test_runs_under_other_settings_are_not_mixed(tmp_path):
     with pytest.raises(ValueError, match=r"was made under .*\[1, 2\].*: expected .*\[1, 3\]"):
         complete(path, [(0, 0), (0, 1)], {"cases": (1, 3)})
     assert path.read_text() == before
+
+
+def product(left, right):
+    """A run that another process can be handed."""
+    return {
+        "left": left,
+        "right": right,
+        "product": left * right,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def test_runs_side_by_side_make_the_same_record(tmp_path):
+    plan = [(left, right) for left in range(2) for right in range(2)]
+    settings = {
+        "run": product,
+        "key": lambda made: (made["left"], made["right"]),
+        "summaries": lambda runs: [{"sum": sum(run["product"] for run in runs)}],
+        "settings": {},
+    }
+    records.complete_record(tmp_path / "record.json", plan, **settings, jobs=2)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert [(run["left"], run["right"]) for run in record["runs"]] == plan
+    assert {run["threads"] for run in record["runs"]} == {1}
+    assert record["summary"] == [{"sum": 1}]
 
 
 def test_an_error_is_the_mean_s_and_none_of_one_value():

@@ -1,0 +1,270 @@
+import json
+
+import comparison
+import comparison_scores
+import comparison_table
+import pytest
+import torch
+from comparison_competitors import COMPETITORS, NETWORKS, Task, train_members
+from comparison_scores import areas, difference, label_scores, once_and_resampled, scores
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import bnn_tutorial as bt
+
+OWN = {name for name, competitor in COMPETITORS.items() if competitor.candidates}
+
+
+def logits(num_draws, num_rows, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return 2 * torch.randn(num_draws, num_rows, 10, generator=generator)
+
+
+def labels(num_rows):
+    return torch.arange(num_rows) % 10
+
+
+# Scores.
+
+
+def test_scores_are_the_package_s():
+    own, odd = logits(4, 300, 0), logits(4, 120, 1)
+    found = scores(own, labels(300), {"odd": odd})["scores"]
+    probabilities, of_odd = own.softmax(-1), odd.softmax(-1)
+    expected = bt.CategoricalLikelihood().metrics(own, labels(300))
+    expected["brier"] = bt.brier_score(probabilities.mean(dim=0), labels(300))
+    for name, part in (("entropy", "total"), ("information", "epistemic")):
+        ours, theirs = (getattr(bt.decompose_entropy(p), part) for p in (probabilities, of_odd))
+        expected[f"{name}_odd"] = bt.auroc(ours, theirs)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_resample_s_scores_are_those_of_its_images():
+    counts = once_and_resampled(50, seed=3)
+    own = logits(3, 50, 0)
+    found = label_scores(own, labels(50), counts)
+    doubts, others = own[0, :, 0].round(), own[1, :30, 0].round()  # some equal
+    other_counts = once_and_resampled(30, seed=4)
+    shares = areas(doubts, others, counts, other_counts)
+    for resample in (0, 1, comparison_scores.NUM_RESAMPLES):
+        rows = torch.arange(50).repeat_interleave(counts[resample].long())
+        again = bt.CategoricalLikelihood().metrics(own[:, rows], labels(50)[rows])
+        assert {name: found[name][resample].item() for name in again} == pytest.approx(
+            again, rel=1e-5
+        )
+        theirs = torch.arange(30).repeat_interleave(other_counts[resample].long())
+        expected = bt.auroc(doubts[rows], others[theirs])
+        assert shares[resample].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_resamples_vary_as_the_images_do():
+    counts = once_and_resampled(400, seed=0)
+    assert torch.equal(counts[0], torch.ones(400).double())
+    assert (counts[1:].sum(dim=1) == 400).all()
+    # Each count is binomial(400, 1/400): its variance is 1 - 1/400.
+    torch.testing.assert_close(counts[1:].var().item(), 1 - 1 / 400, rtol=0.03, atol=0)
+
+
+def test_a_difference_is_paired():
+    own = logits(1, 2000, 0)
+    better = own.clone()
+    better[0, :, :] += 0.2 * nn.functional.one_hot(labels(2000), 10)
+    first, second = (scores(each, labels(2000), {}) for each in (own, better))
+    interval = difference([second], [first], "nll")
+    alone = difference([second], [scores(logits(1, 2000, 9), labels(2000), {})], "nll")
+    assert interval.low > 0
+    assert interval.value == pytest.approx(first["scores"]["nll"] - second["scores"]["nll"])
+    # Against other predictions of the same images most of the noise is not shared.
+    assert interval.high - interval.low < 0.2 * (alone.high - alone.low)
+    assert difference([second], [first], "information_letters") is None
+
+
+def test_starts_count_in_a_difference():
+    images = labels(500)
+    starts = [scores(logits(1, 500, seed), images, {}) for seed in range(3)]
+    others = [scores(logits(1, 500, seed), images, {}) for seed in range(3, 6)]
+    one, three = (difference(starts[:n], others[:n], "nll") for n in (1, 3))
+    values = [b["scores"]["nll"] - a["scores"]["nll"] for a, b in zip(starts, others, strict=True)]
+    spread = torch.tensor(values).std().item() / 3**0.5
+    assert three.value == pytest.approx(sum(values) / 3)
+    assert three.high - three.low > 4.3 * spread  # Student's with 2 degrees of freedom: 2 times 4.3
+    assert one.high - one.low > 0
+
+
+# Competitors.
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    """The packaged digits in place of the full set, noise in place of clothes and letters."""
+    subset = {train: bt.load_mnist(train) for train in (True, False)}
+
+    def noise(train=False):
+        images = torch.rand(30, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+        return TensorDataset(images, torch.zeros(30, dtype=torch.long))
+
+    monkeypatch.setattr(bt, "load_mnist", lambda train, full: subset[train])
+    monkeypatch.setattr(bt, "load_fashion_mnist", noise)
+    monkeypatch.setattr(bt, "load_letters", noise)
+    monkeypatch.setattr(comparison_scores, "NUM_ODD", 30)
+    monkeypatch.setattr(comparison, "EPOCHS", {100: 5})
+    for cached in (comparison.training_images, comparison.test_images):
+        cached.cache_clear()
+    yield subset
+    for cached in (comparison.training_images, comparison.test_images):
+        cached.cache_clear()
+
+
+def task(network, num_rows=100, epochs=1, seed=0):
+    images, targets = bt.load_mnist(True, full=True).tensors
+    return Task(network, TensorDataset(images[:num_rows], targets[:num_rows]), epochs, seed)
+
+
+def test_all_have_as_many_candidates():
+    assert {len(COMPETITORS[name].candidates) for name in OWN} == {6}
+    for name, competitor in COMPETITORS.items():
+        assert (competitor.settings_of in OWN) == (name not in OWN)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_every_competitor_predicts_in_as_many_draws_as_it_says(digits, name, network):
+    competitor = COMPETITORS[name]
+    setting = COMPETITORS[competitor.settings_of or name].candidates[0]
+    models = train_members(name, task(network, 64), setting)
+    assert len(models) == competitor.members
+    images = digits[False].tensors[0][:4]
+    for num_draws in competitor.draws:
+        drawn = comparison.draw(name, models, images, num_draws)
+        assert drawn.shape == (num_draws, 4, 10)
+        assert torch.equal(drawn, comparison.draw(name, models, images, num_draws))
+        distinct = len({tuple(each.flatten().tolist()) for each in drawn})
+        assert distinct == num_draws
+
+
+def test_members_start_apart_and_the_first_is_the_twin(digits):
+    setting = COMPETITORS["twin"].candidates[0]
+    (twin,) = train_members("twin", task("LeNet-5"), setting)
+    members = train_members("ensemble of five", task("LeNet-5"), setting)
+    weights = [nn.utils.parameters_to_vector(m.parameters()) for m in (twin, *members)]
+    assert torch.equal(weights[0], weights[1])
+    assert len({weight.sum().item() for weight in weights[1:]}) == 5
+    quick = train_members("five in the time of one", task("LeNet-5", epochs=5), setting)
+    alone = train_members("twin", task("LeNet-5", epochs=1), setting)[0]
+    for one, two in zip(quick[0].parameters(), alone.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_map_and_mean_field_have_one_prior(digits, network, monkeypatch):
+    """The decay's gradient, of the mean NLL, is that of the mean-field prior's density over N."""
+    kept = []
+
+    def keep(task, model, optimizer, *rest, **kwargs):
+        kept.append((model, optimizer))
+        return model
+
+    monkeypatch.setattr("comparison_competitors.trained", keep)
+    setting = {"learning_rate": 0.01, "prior_scale": 2.0}
+    for name in ("MAP", "mean field, KL weight 1"):
+        train_members(name, task(network, num_rows=100), setting)
+    (_, optimizer), (model, _) = kept
+    decays = {g["params"][0].shape: g["weight_decay"] for g in optimizer.param_groups}
+    layers = bt.bayesian_layers(model)
+    assert len(layers) == len(decays)
+    for layer in layers:
+        prior = layer.weight_prior.distribution
+        slope = torch.func.grad(lambda w, prior=prior: -prior.log_prob(w).sum())(torch.tensor(0.3))
+        decay = decays[layer.weight_mean.shape]
+        assert decay * 0.3 == pytest.approx(slope.item() / 100, rel=1e-4)
+
+
+# The plan.
+
+
+def test_a_search_never_sees_a_test_image(digits, monkeypatch):
+    def refuse(train, full):
+        assert train, "the search loads the test images"
+        return digits[True]
+
+    monkeypatch.setattr(bt, "load_mnist", refuse)
+    monkeypatch.setattr(comparison, "HELD_OUT", 1000)
+    for name in OWN:
+        comparison.searched("LeNet-5", 100, name, 0, device="cpu")
+
+
+def test_what_is_chosen_by_is_not_learnt_from(digits, monkeypatch):
+    monkeypatch.setattr(comparison, "HELD_OUT", 1000)
+    pool = digits[True].tensors[0]
+    places = {image.numpy().tobytes(): place for place, image in enumerate(pool)}
+    assert len(places) == len(pool)
+
+    def rows(data):
+        return {places[image.numpy().tobytes()] for image in data.tensors[0]}
+
+    for size in (100, 10**6):
+        learnt, held_out = comparison.training_images(size, True, "cpu")
+        assert len(held_out) == 1000
+        assert not rows(learnt) & rows(held_out)
+    everything, _ = comparison.training_images(10**6, False, "cpu")
+    assert len(everything) == len(pool)
+    few, held_out = comparison.training_images(100, False, "cpu")
+    assert len(few) == 100
+    assert not rows(few) & rows(held_out)
+
+
+def run_of(name, number, nll):
+    return {
+        "network": "LeNet-5",
+        "size": 1000,
+        "competitor": name,
+        "number": number,
+        "setting": {"value": number},
+        "scores": {"nll": nll},
+    }
+
+
+def test_the_lowest_nll_is_chosen_when_all_candidates_were_tried():
+    runs = [run_of("twin", number, abs(number - 2.4)) for number in range(6)]
+    runs += [run_of("MAP", number, 0.1) for number in range(5)]
+    found = comparison.choices(runs)
+    assert [*found] == [("LeNet-5", 1000, "twin")]
+    assert found["LeNet-5", 1000, "twin"]["setting"] == {"value": 2}
+
+
+def test_the_program_searches_trains_and_continues(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "HELD_OUT", 200)
+    search, output = tmp_path / "search.json", tmp_path / "record.json"
+    monkeypatch.setattr(comparison_table, "SEARCH_RECORD", search)
+    options = ["--networks", "LeNet-5", "--sizes", "100", "--device", "cpu", "--jobs", "1"]
+    few = ["--competitors", "twin", "mean field, tempered"]
+    comparison.main(["--search", *options, *few])
+    with pytest.raises(SystemExit):
+        comparison.main([*options, "--competitors", "MAP", "--output", str(output)])
+    for seeds in ("1", "2"):
+        arguments = [*options, *few, "five in the time of one", "--seeds", seeds]
+        comparison.main([*arguments, "--output", str(output)])
+    record = json.loads(output.read_text())
+    done = [(run["seed"], run["competitor"]) for run in record["runs"]]
+    names = ("five in the time of one", "mean field, tempered", "twin")
+    assert done == [(seed, name) for seed in (0, 1) for name in names]
+    rows = {(row["competitor"], row["prediction"]): row for row in record["summary"]}
+    assert rows["twin", "at its temperature"]["lower"] == {}
+    assert rows["twin", "one pass"]["lower"]["accuracy"] == [0, 0, 0]
+    value, low, high = rows["mean field, tempered", "30 draws"]["lower"]["nll"]
+    assert low < value < high
+    assert rows["twin", "one pass"]["std"]["nll"] > 0
+
+
+def test_both_records_are_of_the_program():
+    search, record = (
+        json.loads(path.read_text())
+        for path in (comparison_table.SEARCH_RECORD, comparison_table.RECORD)
+    )
+    for run in search["runs"]:
+        assert run["setting"] == COMPETITORS[run["competitor"]].candidates[run["number"]]
+    chosen = comparison.choices(search["runs"])
+    for run in record["runs"]:
+        of = COMPETITORS[run["competitor"]].settings_of or run["competitor"]
+        assert run["setting"] == chosen[run["network"], run["size"], of]["setting"]
+    assert record["summary"] == comparison.summaries(record["runs"])
