@@ -1,5 +1,5 @@
 // The figure Cover: conformal sets of digits at a level, with the coverage that is promised on average
-// and what it is for each digit. Shown in the chapter "Calibration".
+// and what it is for each digit. Shown in the chapter "Conformal prediction".
 
 import * as mathematics from "./cover/conformal.js";
 import { ANGLE, BySet, ByDigit, Cards, legends, listText } from "./cover/views.js";
