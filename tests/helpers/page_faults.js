@@ -2,6 +2,7 @@
 () => {
   const found = {
     "wider than the page": [],
+    "to be moved sideways": [],
     "too little contrast": [],
     "raw or broken mathematics": [],
     "image without alternative text": [],
@@ -32,6 +33,10 @@
   for (const node of article.querySelectorAll("*"))
     if (visible(node) && node.getBoundingClientRect().right > width + 1 && !inScrollingBox(node))
       found["wider than the page"].push(name(node));
+
+  for (const node of article.querySelectorAll("div.math, div.highlight pre"))
+    if (visible(node) && node.scrollWidth > node.clientWidth + 1)
+      found["to be moved sideways"].push(`${node.scrollWidth} > ${node.clientWidth}: ${name(node)}`);
 
   // Contrast as WCAG 2.1 defines it (criterion 1.4.3), colours composed through transparency.
   const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
