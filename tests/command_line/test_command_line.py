@@ -743,6 +743,33 @@ def test_the_settings_that_differ_are_named_as_they_are_typed(curve, capsys):
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("file", ["record.json", "model.safetensors"])
+@pytest.mark.parametrize("command", ["evaluate", "uncertainty"])
+def test_results_take_the_place_of_no_file_of_the_training(command, file, curve, capsys):
+    before = (curve / file).read_bytes()
+    path = curve / ".." / curve.name / file
+    assert main([command, str(curve), "--quiet", "--output", str(path)]) == 2
+    assert f"--output {path}: expected none of the files that train wrote" in (
+        capsys.readouterr().err
+    )
+    assert (curve / file).read_bytes() == before
+
+
+def test_results_take_the_place_of_no_device(curve, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert run(["evaluate", str(curve), "--quiet", "--output", str(tmp_path / "pipe")]) == 2
+    assert "pipe' is no file that can be replaced" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("command", ["train --output", "evaluate", "evaluate folder --output"])
+def test_an_empty_path_is_refused(command, capsys):
+    words = command.split()
+    options = CURVE if words[0] == "train" else []
+    assert run([words[0], *options, *words[1:], ""]) == 2
+    assert "'': expected a path" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["evaluate", "uncertainty"])
 @pytest.mark.parametrize(
     ("file", "content", "words"),
@@ -763,6 +790,7 @@ def test_the_settings_that_differ_are_named_as_they_are_typed(curve, capsys):
         ("record.json", {"images": "here"}, "is damaged: --images"),
         ("model.safetensors", None, "expected a training that has finished"),
         ("model.safetensors", b"\x08", "the file is damaged"),
+        ("model.safetensors", safetensors.torch.save({}), "Missing key(s)"),
     ],
 )
 def test_missing_and_damaged_files_are_named(command, file, content, words, curve, capsys):
@@ -778,6 +806,7 @@ def test_missing_and_damaged_files_are_named(command, file, content, words, curv
     message = capsys.readouterr().err
     assert words in message
     assert str(curve / file) in message
+    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("options", "words"), WRONG_UNCERTAINTY)
