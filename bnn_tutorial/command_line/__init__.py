@@ -60,5 +60,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _fail(arguments: argparse.Namespace, error: object, code: int) -> int:
-    print(f"{PROGRAM} {arguments.command}: error: {error}", file=sys.stderr)
+    # PyTorch's messages have several lines.
+    lines = map(str.strip, str(error).splitlines())
+    print(f"{PROGRAM} {arguments.command}: error:", *lines, file=sys.stderr)
     return code

@@ -141,6 +141,8 @@ def _has_gpu_driver() -> bool:
 
 def readable(text: str) -> Path:
     """Read a path at which the system can look, whether or not there is something."""
+    if not text:  # which would be the current folder
+        raise argparse.ArgumentTypeError("'': expected a path")
     try:
         os.stat(text)
     except (FileNotFoundError, NotADirectoryError):
@@ -180,6 +182,8 @@ def new_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r}: the folder {str(path.parent)!r} is missing")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder, expected a file")
+    if path.exists() and not path.is_file():  # a device, such as /dev/null
+        raise argparse.ArgumentTypeError(f"{text!r} is no file that can be replaced")
     return path
 
 

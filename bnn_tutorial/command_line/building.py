@@ -71,8 +71,8 @@ def make_kl_schedule(text: str, weight: float) -> float | KLSchedule:
     return KLWarmup(epochs, weight)
 
 
-def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:
-    """Return the training or the test data.
+def make_dataset(experiment: Experiment, train: bool, *, progress: bool = True) -> TensorDataset:
+    """Return the training or the test data, with a progress bar while a folder is read.
 
     Raises:
         ValueError: a file is damaged, or there are fewer images than were asked for.
@@ -87,18 +87,23 @@ def make_dataset(experiment: Experiment, train: bool) -> TensorDataset:
     if experiment.images is None:
         data = load_images(experiment.data, train, full=experiment.full)
     else:
-        data = _load_folder(Path(experiment.images), train, experiment.image_shape)
+        data = _load_folder(Path(experiment.images), train, experiment.image_shape, progress)
     if num_rows is not None and num_rows > len(data):
         option = "--num-train" if train else "--num-test"
         raise ValueError(f"{option} {num_rows}: expected at most {len(data)}, all there are")
     return framed(TensorDataset(*data[:num_rows]), experiment.image_shape[-1])
 
 
-def _load_folder(folder: Path, train: bool, image_shape: tuple[int, int, int]) -> TensorDataset:
+def _load_folder(
+    folder: Path, train: bool, image_shape: tuple[int, int, int], progress: bool
+) -> TensorDataset:
     """Return the images of ``train`` or ``test`` in a folder, or of a part where it has neither."""
     parts = split_folders(folder)
     data = load_image_folder(
-        parts[train], image_shape=image_shape, classes=image_classes(parts[True])
+        parts[train],
+        image_shape=image_shape,
+        classes=image_classes(parts[True]),
+        progress=progress,
     )
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     if parts[True] == parts[False]:
@@ -110,9 +115,22 @@ def _load_folder(folder: Path, train: bool, image_shape: tuple[int, int, int]) -
 
 
 def split_folders(folder: Path) -> dict[bool, Path]:
-    """Return the folders of the training and of the test images, which may be the same."""
+    """Return the folders of the training and of the test images, which may be the same.
+
+    Raises:
+        ValueError: there is one of the two, with classes inside, which would pass for a class.
+    """
     parts = {True: folder / "train", False: folder / "test"}
-    return parts if all(map(Path.is_dir, parts.values())) else {True: folder, False: folder}
+    if all(map(Path.is_dir, parts.values())):
+        return parts
+    for name in image_classes(folder):
+        has_classes = any(map(Path.is_dir, (folder / name).iterdir()))
+        if has_classes and name.lower() in ("train", "test"):
+            raise ValueError(
+                f"--images {folder}: {name!r} has subfolders: expected both train and test, or one "
+                "subfolder a class"
+            )
+    return {True: folder, False: folder}
 
 
 def make_classes(experiment: Experiment) -> list[str] | None:

@@ -69,7 +69,7 @@ def load_trained(arguments: argparse.Namespace) -> Trained:
             f"{experiment.images!r} has the classes {classes}: expected those of the training, "
             f"{trained_on}"
         )
-    data = make_dataset(experiment, train=False)
+    data = make_dataset(experiment, train=False, progress=not arguments.quiet)
     modules = load_model(build(experiment), arguments.folder / MODEL).to(device)
     return Trained(
         experiment,

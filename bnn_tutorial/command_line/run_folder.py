@@ -85,8 +85,15 @@ def check_folder(folder: Path, record: dict, resume: bool) -> None:
             for name, value in record[part].items():
                 before = saved.get(part, {}).get(name)
                 if before != value and name not in ("epochs", "num_samples", "num_test"):
-                    option = "--" + name.replace("_", "-")
                     raise ValueError(
-                        f"--resume {option} {value}: the run in {str(folder)!r} has {before}; "
-                        "expected the same"
+                        f"--resume with {_as_typed(name, value)}: the run in {str(folder)!r} has "
+                        f"{_as_typed(name, before)}; expected the same"
                     )
+
+
+def _as_typed(name: str, value: object) -> str:
+    """Return a setting as the command line has it."""
+    option = "--" + name.replace("_", "-")
+    if value in (None, False):
+        return f"no {option}"
+    return option if value is True else f"{option} {value}"

@@ -7,8 +7,9 @@ import argparse
 
 from bnn_tutorial.command_line import argument_types
 from bnn_tutorial.command_line.common_arguments import add_common
-from bnn_tutorial.command_line.experiment import IMAGE_SHAPES, PUBLISHED
+from bnn_tutorial.command_line.experiment import IMAGE_SHAPES, PUBLISHED, Experiment
 from bnn_tutorial.command_line.read_experiment import read_experiment
+from bnn_tutorial.command_line.run_folder import CHECKPOINT, MODEL, RECORD
 
 EVALUATE_EPILOG = """\
 example:
@@ -63,14 +64,24 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     _add_study(parser, EVALUATION)
 
 
+def _read_study(arguments: argparse.Namespace) -> Experiment:
+    """Return the settings of the training in the folder, if the results leave its files alone."""
+    own = [(arguments.folder / name).resolve() for name in (RECORD, MODEL, CHECKPOINT)]
+    if arguments.output is not None and arguments.output.resolve() in own:
+        raise ValueError(
+            f"--output {arguments.output}: expected none of the files that train wrote"
+        )
+    return read_experiment(arguments.folder)
+
+
 def check_evaluation(arguments: argparse.Namespace) -> None:
     """Raise an error where the folder holds no finished training.
 
     Raises:
-        ValueError: its record is damaged.
+        ValueError: its record is damaged, or would be overwritten.
         FileNotFoundError: a file is missing.
     """
-    read_experiment(arguments.folder)
+    _read_study(arguments)
 
 
 def add_uncertainty(parser: argparse.ArgumentParser) -> None:
@@ -96,10 +107,11 @@ def check_uncertainty(arguments: argparse.Namespace) -> None:
     """Raise an error where the folder holds no finished training, or ``--against`` can't be shown.
 
     Raises:
-        ValueError: its record is damaged, or its network takes no such images.
+        ValueError: its record is damaged or would be overwritten, or its network takes no such
+            images.
         FileNotFoundError: a file is missing.
     """
-    experiment = read_experiment(arguments.folder)
+    experiment = _read_study(arguments)
     if arguments.against is None:
         return
     if experiment.is_regression:

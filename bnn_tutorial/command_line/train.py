@@ -51,9 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
             stack.enter_context(contextlib.redirect_stdout(silence))
         device = open_device(arguments.device) if arguments.device else own_device
         record["machine"] = {**describe_machine(device), "processes": processes.count}
-        data = load_in_turn(experiment, processes)
+        data = load_in_turn(experiment, processes, progress=not arguments.quiet)
         # Before the training, so that what is wrong with them is not found out after it.
-        test = make_dataset(experiment, train=False) if processes.rank == 0 else None
+        test = None
+        if processes.rank == 0:
+            test = make_dataset(experiment, train=False, progress=not arguments.quiet)
         modules = build(experiment).to(device)
         record["classes"] = make_classes(experiment)
         if arguments.augment is not None:
@@ -62,7 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
         if processes.rank == 0:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                write_json(record, folder / RECORD)
+                # Until a resumed run has ended, the record is that of the model beside it.
+                if not arguments.resume or not (folder / RECORD).exists():
+                    write_json(record, folder / RECORD)
             except OSError as error:
                 raise OSError(f"--output {folder}: {error}") from error
         processes.share(None)  # waits until the folder exists
@@ -86,6 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
             resume=arguments.resume,
         )
         if test is not None:
+            record["history"] = history.records
+            write_json(record, folder / RECORD)
             save_model(modules, folder / MODEL)
             scores = evaluate(
                 modules.model,
@@ -95,13 +101,15 @@ def run(arguments: argparse.Namespace) -> None:
                 seed=experiment.seed,
                 progress=not arguments.quiet,
             )
-            record |= {"history": history.records, "results": require_finite(scores)}
+            record["results"] = require_finite(scores)
             write_json(record, folder / RECORD)
             print_table(f"{folder}: test data, {arguments.num_samples} draws", scores)
 
 
-def load_in_turn(experiment: Experiment, processes: Processes) -> TensorDataset:
+def load_in_turn(experiment: Experiment, processes: Processes, progress: bool) -> TensorDataset:
     """Return the training data, which process 0 downloads where needed before the others look."""
-    data = make_dataset(experiment, train=True) if processes.rank == 0 else None
+    data = None
+    if processes.rank == 0:
+        data = make_dataset(experiment, train=True, progress=progress)
     processes.share(None)
-    return make_dataset(experiment, train=True) if data is None else data
+    return make_dataset(experiment, train=True, progress=False) if data is None else data

@@ -65,8 +65,9 @@ def load_image_folder(
     Each image is turned as its camera says, cropped around its middle to the shape's ratio of
     height to width, resized with averaging, and made grey (C = 1) or red, green and blue (C = 3).
     Of a pixel of 16 bits the upper 8 count; transparency is dropped. All images are kept in memory,
-    4 C H W bytes each. Files without the ending of an image format are passed over. A printed line
-    says how many images there are.
+    4 C H W bytes each. Files without the ending of an image format are passed over, and names that
+    begin with a dot, with all that such a folder holds. A printed line says how many images there
+    are.
 
     Args:
         folder: that holds one subfolder a class; subfolders of these belong to the same class.
@@ -143,7 +144,10 @@ def _files(folder: Path) -> list[Path]:
     return [
         file
         for file in found
-        if file.suffix.lower() in endings and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in endings
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        # A link that leads to no file is one that can't be read.
+        and (file.is_file() or file.is_symlink())
     ]
 
 

@@ -351,7 +351,7 @@ def test_a_killed_run_that_is_resumed_ends_the_same(curve, tmp_path, capsys):
     assert main(argv) == 2
     assert "checkpoint.pt of another run is there" in capsys.readouterr().err
     assert main([*argv, "--resume", "--kl-weight", "0.5"]) == 2
-    assert "--resume --kl-weight 0.5: the run in" in capsys.readouterr().err
+    assert "--resume with --kl-weight 0.5: the run in" in capsys.readouterr().err
     assert main([*argv, "--resume"]) == 0
     assert history_of(folder) == history_of(curve)
     assert record_of(folder)["results"] == record_of(curve)["results"]
@@ -689,6 +689,22 @@ def test_one_class_or_one_image_is_refused(tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "Test"), ("test", "cat")])
+def test_half_a_split_is_not_taken_for_classes(names, tmp_path, capsys):
+    for name in names:
+        save_images(tmp_path / "images" / name, ("cat", "dog"))
+    options = [*PHOTOGRAPHS.split(), "--images", str(tmp_path / "images")]
+    assert main(["train", *options, "--output", str(tmp_path / "new")]) == 2
+    assert "expected both train and test, or one subfolder a class" in capsys.readouterr().err
+
+
+def test_quiet_shows_no_bar_while_images_are_read(tmp_path, capsys):
+    options = [*PHOTOGRAPHS.split(), "--images", str(save_images(tmp_path / "i", ("a", "b")))]
+    assert main(["train", *options, "--output", str(tmp_path / "new")]) == 0
+    assert main(["evaluate", str(tmp_path / "new"), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_an_interruption_ends_with_130(tmp_path, monkeypatch, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
@@ -703,6 +719,55 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
     assert main(["train", *CURVE, "--output", str(curve)]) == 2
     assert "model.safetensors of another run is there" in capsys.readouterr().err
     assert (curve / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", ["--epochs 1", "--epochs 9"])
+def test_a_resumption_that_fails_keeps_the_record(options, tmp_path, capsys):
+    argv = ["train", *CURVE, "--output", str(tmp_path / "run"), "--checkpoint-every", "1"]
+    assert main(argv) == 0
+    if options == "--epochs 9":
+        (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
+    before = record_of(tmp_path / "run")
+    assert main([*argv, "--resume", *options.split()]) == 2
+    assert record_of(tmp_path / "run") == before
+
+
+def test_the_settings_that_differ_are_named_as_they_are_typed(curve, capsys):
+    argv = ["train", *CURVE, "--output", str(curve), "--prior", "normal:0,2", "--resume"]
+    for options, words in {
+        "--exact": f"--resume with --exact: the run in {str(curve)!r} has no --exact;",
+        "--clip-norm 3": "--resume with --clip-norm 3.0: the run in",
+        "--num-train 30": f"the run in {str(curve)!r} has --num-train 40; expected the same",
+    }.items():
+        assert main([*argv, *options.split()]) == 2
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["record.json", "model.safetensors"])
+@pytest.mark.parametrize("command", ["evaluate", "uncertainty"])
+def test_results_take_the_place_of_no_file_of_the_training(command, file, curve, capsys):
+    before = (curve / file).read_bytes()
+    path = curve / ".." / curve.name / file
+    assert main([command, str(curve), "--quiet", "--output", str(path)]) == 2
+    assert f"--output {path}: expected none of the files that train wrote" in (
+        capsys.readouterr().err
+    )
+    assert (curve / file).read_bytes() == before
+
+
+def test_results_take_the_place_of_no_device(curve, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert run(["evaluate", str(curve), "--quiet", "--output", str(tmp_path / "pipe")]) == 2
+    assert "pipe' is no file that can be replaced" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("command", ["train --output", "evaluate", "evaluate folder --output"])
+def test_an_empty_path_is_refused(command, capsys):
+    words = command.split()
+    options = CURVE if words[0] == "train" else []
+    assert run([words[0], *options, *words[1:], ""]) == 2
+    assert "'': expected a path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "uncertainty"])
@@ -725,6 +790,7 @@ def test_a_finished_run_is_not_overwritten(curve, capsys):
         ("record.json", {"images": "here"}, "is damaged: --images"),
         ("model.safetensors", None, "expected a training that has finished"),
         ("model.safetensors", b"\x08", "the file is damaged"),
+        ("model.safetensors", safetensors.torch.save({}), "Missing key(s)"),
     ],
 )
 def test_missing_and_damaged_files_are_named(command, file, content, words, curve, capsys):
@@ -740,6 +806,7 @@ def test_missing_and_damaged_files_are_named(command, file, content, words, curv
     message = capsys.readouterr().err
     assert words in message
     assert str(curve / file) in message
+    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("options", "words"), WRONG_UNCERTAINTY)

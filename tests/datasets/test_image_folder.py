@@ -92,6 +92,7 @@ def test_labels_follow_the_classes(folder, capsys):
     (folder / ".hidden").mkdir()
     (folder / "dog" / "notes.txt").write_text("not an image")
     (folder / "dog" / "._first.png").write_text("what another system leaves")
+    save(folder / "dog" / ".thumbnails" / "first.png")
     assert bt.image_classes(folder) == ["cat", "dog"]
     images, labels = load(folder)
     assert labels.tolist() == [0, 1, 1]
@@ -117,6 +118,12 @@ def test_what_cannot_be_read_is_left_out_and_named(damage, folder):
         _, labels = load(folder)
     assert labels.tolist() == [0, 1]
     assert warned[0].filename == __file__
+
+
+def test_a_link_to_nothing_is_left_out_and_named(folder):
+    (folder / "dog" / "link.png").symlink_to(folder / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"\n  dog/link.png: .*No such file"):
+        assert load(folder)[1].tolist() == [0, 1]
 
 
 def test_many_broken_files_are_counted(folder):
