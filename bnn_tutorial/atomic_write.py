@@ -23,7 +23,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             draft = Path(folder) / path.name
+            draft.touch()
+            mode = draft.stat().st_mode
             yield draft
+            draft.chmod(mode)  # some libraries' files can be read by nobody else
             draft.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -35,12 +38,15 @@ def require_place(path: Path) -> None:
     """Check that there is a folder in which ``path`` can be written, and that it is no folder.
 
     Raises:
+        FileExistsError: it is neither a file nor a folder, but a device or the like.
         FileNotFoundError: there is none.
         IsADirectoryError: ``path`` is one.
         NotADirectoryError: a part of the folder's path is a file.
     """
     if path.is_dir():
         raise IsADirectoryError(f"path={str(path)!r} is a folder: expected a file")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"path={str(path)!r} is a device: expected a file")
     if not path.parent.is_dir():
         wrong = next((part for part in path.parents if part.is_file()), None)
         if wrong is not None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,24 @@ def test_what_fails_leaves_the_file_before_it_and_nothing_else(tmp_path):
         fill_the_disk()
     assert path.read_text() == "before"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_can_be_read_by_whom_the_system_lets_whoever_made_the_draft(tmp_path):
+    (tmp_path / "usual").touch()
+    with atomic_write(tmp_path / "file") as draft:
+        draft.write_text("new")
+        draft.chmod(0o600)
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(FileExistsError, match="is a device: expected a file"),
+        atomic_write(tmp_path / "pipe"),
+    ):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -6,6 +6,7 @@ Explained on the page "Run it, cite it".
 import argparse
 
 from bnn_tutorial.command_line.load_trained import (
+    averaged,
     describe_machine,
     load_trained,
     print_table,
@@ -43,4 +44,5 @@ def run(arguments: argparse.Namespace) -> None:
         "results": scores,
     }
     write_json(content, arguments.output or arguments.folder / EVALUATION)
-    print_table(f"{arguments.folder}: test data, {arguments.num_samples} draws", scores)
+    how = averaged(trained.experiment, arguments.num_samples)
+    print_table(f"{arguments.folder}: test data, {how}", scores)

@@ -18,7 +18,7 @@ import bnn_tutorial
 from bnn_tutorial.command_line.building import build, make_classes, make_dataset, open_device
 from bnn_tutorial.command_line.experiment import Experiment
 from bnn_tutorial.command_line.read_experiment import read_experiment
-from bnn_tutorial.command_line.run_folder import MODEL, RECORD, read_json
+from bnn_tutorial.command_line.run_folder import MODEL, require_classes
 from bnn_tutorial.likelihoods import Likelihood
 from bnn_tutorial.model_files import load_model
 
@@ -63,12 +63,7 @@ def load_trained(arguments: argparse.Namespace) -> Trained:
         ValueError: a file is damaged, or the device can't be used.
     """
     experiment, device = read_experiment(arguments.folder), open_device(arguments.device)
-    trained_on = read_json(arguments.folder / RECORD).get("classes")
-    if (classes := make_classes(experiment)) != trained_on:
-        raise ValueError(
-            f"{experiment.images!r} has the classes {classes}: expected those of the training, "
-            f"{trained_on}"
-        )
+    require_classes(arguments.folder, make_classes(experiment))
     data = make_dataset(experiment, train=False, progress=not arguments.quiet)
     modules = load_model(build(experiment), arguments.folder / MODEL).to(device)
     return Trained(
@@ -91,6 +86,11 @@ def require_finite(scores: dict[str, float]) -> dict[str, float]:
         if not math.isfinite(value):
             raise NonFiniteScoreError(f"{name}={value}: the model's output is not finite")
     return scores
+
+
+def averaged(experiment: Experiment, num_samples: int) -> str:
+    """Return, in words, what a score averages."""
+    return "one pass" if experiment.bayesian == "none" else f"{num_samples} draws"
 
 
 def print_table(title: str, scores: dict[str, float]) -> None:

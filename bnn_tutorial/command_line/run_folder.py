@@ -69,15 +69,16 @@ def check_folder(folder: Path, record: dict, resume: bool) -> None:
     """Raise an error where ``folder`` holds a run that this one would overwrite or can't continue.
 
     Raises:
-        FileExistsError: it holds one, and it is not to be resumed.
+        FileExistsError: it holds one, and it is not to be resumed, or has no checkpoint.
         ValueError: the run to resume had other settings.
     """
     if not resume:
         for file in (folder / MODEL, folder / CHECKPOINT):
             if file.exists():
+                remedy = ", or --resume" if (folder / CHECKPOINT).exists() else ""
                 raise FileExistsError(
                     f"--output {folder}: {file.name} of another run is there; expected another "
-                    "folder, or --resume"
+                    f"folder{remedy}"
                 )
     elif (folder / RECORD).exists():
         saved = read_json(folder / RECORD)
@@ -89,6 +90,23 @@ def check_folder(folder: Path, record: dict, resume: bool) -> None:
                         f"--resume with {_as_typed(name, value)}: the run in {str(folder)!r} has "
                         f"{_as_typed(name, before)}; expected the same"
                     )
+    if resume and (folder / MODEL).exists() and not (folder / CHECKPOINT).exists():
+        raise FileExistsError(
+            f"--resume: the run in {str(folder)!r} has ended and left no checkpoint; expected "
+            "another folder, or a run with --checkpoint-every"
+        )
+
+
+def require_classes(folder: Path, classes: list[str] | None) -> None:
+    """Check that a folder of images has the classes that the run in ``folder`` learnt.
+
+    Raises:
+        FileNotFoundError: there is no record of it.
+        ValueError: they are others, or the record is damaged.
+    """
+    learnt = read_json(folder / RECORD).get("classes")
+    if classes != learnt:
+        raise ValueError(f"--images has the classes {classes}: expected those learnt, {learnt}")
 
 
 def _as_typed(name: str, value: object) -> str:

@@ -18,8 +18,20 @@ from bnn_tutorial.command_line.building import (
     open_device,
 )
 from bnn_tutorial.command_line.experiment import Experiment
-from bnn_tutorial.command_line.load_trained import describe_machine, print_table, require_finite
-from bnn_tutorial.command_line.run_folder import CHECKPOINT, MODEL, RECORD, run_record, write_json
+from bnn_tutorial.command_line.load_trained import (
+    averaged,
+    describe_machine,
+    print_table,
+    require_finite,
+)
+from bnn_tutorial.command_line.run_folder import (
+    CHECKPOINT,
+    MODEL,
+    RECORD,
+    require_classes,
+    run_record,
+    write_json,
+)
 from bnn_tutorial.command_line.training_arguments import SHIFT_AND_FLIP
 from bnn_tutorial.datasets import AugmentedImages
 from bnn_tutorial.model_files import save_model
@@ -64,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
         if processes.rank == 0:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                if arguments.resume and (folder / RECORD).exists():
+                    require_classes(folder, record["classes"])
                 # Until a resumed run has ended, the record is that of the model beside it.
                 if not arguments.resume or not (folder / RECORD).exists():
                     write_json(record, folder / RECORD)
@@ -103,7 +117,8 @@ def run(arguments: argparse.Namespace) -> None:
             )
             record["results"] = require_finite(scores)
             write_json(record, folder / RECORD)
-            print_table(f"{folder}: test data, {arguments.num_samples} draws", scores)
+            how = averaged(experiment, arguments.num_samples)
+            print_table(f"{folder}: test data, {how}", scores)
 
 
 def load_in_turn(experiment: Experiment, processes: Processes, progress: bool) -> TensorDataset:

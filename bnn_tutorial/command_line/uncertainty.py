@@ -16,6 +16,7 @@ from bnn_tutorial.chapters import plotting
 from bnn_tutorial.command_line.building import load_images
 from bnn_tutorial.command_line.load_trained import (
     Trained,
+    averaged,
     describe_machine,
     load_trained,
     print_table,
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
             "results": require_finite(results),
         }
         write_json(content, arguments.output or arguments.folder / UNCERTAINTY)
-        how = "in closed form" if is_regression else f"{arguments.num_samples} draws"
+        how = averaged(trained.experiment, arguments.num_samples)
+        how = "in closed form" if is_regression else how
         print_table(f"{arguments.folder}: {how}", results)
         if arguments.figure is not None:
             with atomic_write(arguments.figure) as draft:

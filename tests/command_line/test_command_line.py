@@ -732,6 +732,36 @@ def test_a_resumption_that_fails_keeps_the_record(options, tmp_path, capsys):
     assert record_of(tmp_path / "run") == before
 
 
+def test_a_run_without_a_checkpoint_is_not_trained_over(curve, capsys):
+    before = (curve / "model.safetensors").read_bytes()
+    argv = ["train", *CURVE, "--output", str(curve), "--prior", "normal:0,2"]
+    assert main(argv) == 2
+    assert "--resume" not in capsys.readouterr().err
+    assert main([*argv, "--resume"]) == 2
+    assert f"the run in {str(curve)!r} has ended and left no checkpoint" in capsys.readouterr().err
+    assert (curve / "model.safetensors").read_bytes() == before
+
+
+def test_classes_of_other_names_are_not_learnt_on(tmp_path, capsys):
+    images = tmp_path / "images"
+    for name, value in (("cats", 30), ("dogs", 220)):
+        (images / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (32, 32), (value, number, 0)).save(images / name / f"{number}.png")
+    argv = ["train", "--model", "lenet5", "--data", "folder", "--images", str(images)]
+    argv += ["--epochs", "1", "--checkpoint-every", "1", "--output", str(tmp_path / "run")]
+    argv += ["--bayesian", "none"]
+    assert main(argv) == 0
+    assert "test data, one pass" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert "test data, one pass" in capsys.readouterr().out
+    (images / "dogs").rename(images / "wolves")
+    for again in ([*argv, "--resume", "--epochs", "2"], ["evaluate", str(tmp_path / "run")]):
+        assert main(again) == 2
+        found = capsys.readouterr().err
+        assert "--images has the classes ['cats', 'wolves']: expected those learnt" in found
+
+
 def test_the_settings_that_differ_are_named_as_they_are_typed(curve, capsys):
     argv = ["train", *CURVE, "--output", str(curve), "--prior", "normal:0,2", "--resume"]
     for options, words in {
