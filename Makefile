@@ -7,7 +7,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Time
 INSTALL = $(APT) update && { $(APT) check 2>/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive dpkg --configure -a; } \
 	&& $(APT) install --yes --no-install-recommends
 
-.PHONY: always book notebooks pdf serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-pairs benchmark-mean-field requirements clean help browser
+.PHONY: always book notebooks pdf serve test test-slow test-oldest figures lint benchmark benchmark-start benchmark-figures benchmark-commands benchmark-posteriors benchmark-unfamiliar benchmark-digits benchmark-pairs benchmark-comparison benchmark-mean-field requirements clean help browser
 .DELETE_ON_ERROR:
 
 book: notebooks _build/html.built ## Execute the notebooks that changed and build the site into _build/html
@@ -83,6 +83,11 @@ benchmark-digits: .venv/installed ## Measure a Bayesian CNN and its twins over s
 
 benchmark-pairs: .venv/installed ## Measure Bayesian networks and their twins, for the book's page (CIFAR10_FOLDER=PATH adds CIFAR-10)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pairs.py $(if $(CIFAR10_FOLDER),--folder $(CIFAR10_FOLDER))
+
+benchmark-comparison: .venv/installed ## Compare ten ways to predict MNIST, for the book's page (needs BNN_TUTORIAL_DATA, or downloads)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/comparison.py --search
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/comparison.py --table
 
 requirements: ## Compile requirements.txt from pyproject.toml
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
