@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import browser_table
 from chromium import launch
@@ -87,8 +88,16 @@ ANSWERS = """async (clicks) => {
   }
   return times.slice(2); // the code is compiled by then
 }"""
-# Notes when the last figure was ready.
-NOTE_READY = """new MutationObserver(() => {
+# A page of the length of a chapter, with neither style nor script, to compare the book's with.
+PLAIN = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Plain</title>" + 60 * (
+    "<p>" + 10 * "One of ten words; a hundred make up a paragraph. " + "</p>"
+)
+# Notes when the last figure was ready, and how much of what was in sight moved.
+NOTE_READY = """window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+new MutationObserver(() => {
   if (document.querySelector(".bnn-figure:not([data-ready])")) return;
   window.figuresReady = performance.now();
 }).observe(document, {attributes: true, attributeFilter: ["data-ready"], subtree: true});"""
@@ -99,7 +108,7 @@ READY = """() => document.readyState === "complete" &&
 TIMES = """() => {
   const scripts = performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd;
   const figures = window.figuresReady ?? 0;
-  return {figures, page: Math.max(figures, scripts)};
+  return {figures, page: Math.max(figures, scripts), shift: window.shift};
 }"""
 
 
@@ -197,6 +206,7 @@ def measure_page(browser: Browser, path: Path, rounds: int) -> dict:
         "bytes": sum(file.stat().st_size for file in local),
         "figures_seconds": statistics.median(time["figures"] for time in times) / 1000,
         "seconds": statistics.median(time["page"] for time in times) / 1000,
+        "shift": max(time["shift"] for time in times),
     }
 
 
@@ -227,6 +237,10 @@ def main() -> None:
         for page in tqdm(pages, unit="page"):
             name = str(page.relative_to(SITE))
             record["pages"][name] = measure_page(browser, page, arguments.rounds)
+        with TemporaryDirectory() as folder:
+            plain = Path(folder, "plain.html")
+            plain.write_text(PLAIN, encoding="utf-8")
+            record["plain_seconds"] = measure_page(browser, plain, arguments.rounds)["seconds"]
     write_record(record, arguments.output)
 
 

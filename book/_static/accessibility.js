@@ -15,12 +15,18 @@ for (const list of document.querySelectorAll("dt.sig > dl")) {
 for (const entry of document.querySelectorAll(".citation-list > .citation"))
   entry.setAttribute("role", "listitem");
 
-// A table, a formula or a picture that is wider than its box can be scrolled by the arrow keys.
-const boxes = document.querySelectorAll(".pst-scrollable-table-container, div.math, .pictures");
+// What is wider than its box can be scrolled by the arrow keys. A box far below the screen is measured
+// when it comes near.
+const boxes = document.querySelectorAll(
+  ".pst-scrollable-table-container, div.math, .pictures, pre, .cell_output > .output",
+);
 const observer = new ResizeObserver((entries) => {
-  for (const { target } of entries)
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+  // All are measured before one is changed, after which the next would be laid out anew.
+  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth);
+  entries.forEach(({ target }, i) => {
+    if (wide[i]) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
+  });
 });
 for (const box of boxes) observer.observe(box);
 

@@ -28,8 +28,9 @@
   const chapter = document.querySelector(".bd-article h1:has(.section-number)");
   if (chapter) {
     addEventListener("pagehide", () => {
+      // A section begins with its heading; to measure what is in it would lay it out.
       const passed = [...document.querySelectorAll(".bd-article section > h2")].filter(
-        (heading) => heading.getBoundingClientRect().top < innerHeight / 4,
+        ({ parentElement }) => parentElement.getBoundingClientRect().top < innerHeight / 4,
       );
       const heading = passed.at(-1);
       keep("place", {

@@ -1,4 +1,5 @@
 import json
+import re
 from copy import deepcopy
 
 import browser as benchmark
@@ -20,9 +21,10 @@ RECORD = {
     "digit": {"draws": 30, "answer_milliseconds": {"median": 50, "p95": 100}},
     "figures": {"A": {"script": 60_000, "html": 70_000}, "B": {"script": 1, "html": 2}},
     "pages": {
-        "a.html": {"figures": 1, "figures_seconds": 0.5, "seconds": 1.0},
-        "b.html": {"figures": 0, "figures_seconds": 0.0, "seconds": 0.2},
+        "a.html": {"figures": 1, "seconds": 0.5, "bytes": 1_000_000, "shift": 0.01},
+        "b.html": {"figures": 0, "seconds": 0.2, "bytes": 1, "shift": 0.02},
     },
+    "plain_seconds": 0.5 / 3,
 }
 
 
@@ -40,7 +42,7 @@ def reached(record):
 
 
 def test_targets_are_reached_at_their_very_values():
-    assert reached(RECORD) == ["yes"] * 5
+    assert reached(RECORD) == ["yes"] * 8
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,9 @@ def test_targets_are_reached_at_their_very_values():
         (("playground", "frames_per_second"), 59.4, 1),
         (("digit", "answer_milliseconds", "p95"), 101, 2),
         (("figures", "B", "script"), 60_001, 3),
-        (("pages", "b.html", "seconds"), 1.01, 4),
+        (("pages", "b.html", "bytes"), 1_000_001, 5),
+        (("plain_seconds",), 0.16, 6),
+        (("pages", "a.html", "shift"), 0.021, 7),
     ],
 )
 def test_a_target_that_is_missed_is_said_to_be(path, value, row):
@@ -60,6 +64,24 @@ def test_a_target_that_is_missed_is_said_to_be(path, value, row):
         place = place[key]
     place[path[-1]] = value
     assert [i for i, answer in enumerate(reached(record)) if answer == "no"] == [row]
+
+
+def test_a_page_that_is_too_slow_is_named():
+    record = deepcopy(RECORD)
+    record["pages"]["b.html"]["seconds"] = 0.51
+    record["plain_seconds"] = 0.17
+    assert reached(record) == ["yes"] * 4 + ["no"] + ["yes"] * 3
+    assert "b.html" in browser_table.target_lines(record)[4]
+
+
+def test_a_plain_page_has_six_thousand_words_and_nothing_moves_on_it(chromium, tmp_path):
+    page = tmp_path / "plain.html"
+    page.write_text(benchmark.PLAIN, encoding="utf-8")
+    words = re.sub("<[^>]+>", " ", benchmark.PLAIN.partition("</title>")[2]).split()
+    assert len(words) == 6000
+    result = benchmark.measure_page(chromium, page, 2)
+    assert result["shift"] == 0
+    assert 0 < result["seconds"] < 10
 
 
 def test_a_page_is_weighed_with_all_that_it_loads(chromium, tmp_path):

@@ -1,0 +1,17 @@
+// Lays out the sections that waited, one after the other, when the page has nothing else to do, and all
+// at once when a link to a place is followed. Explained in book/_extensions/far_sections.py.
+{
+  const sections = [...document.querySelectorAll(".bd-article section > section")];
+  const idle = window.requestIdleCallback ?? setTimeout; // which Safari lacks
+  const layOutNext = () => {
+    const section = sections.shift();
+    if (!section) return;
+    section.style.contentVisibility = "visible";
+    idle(layOutNext);
+  };
+  addEventListener("load", () => idle(layOutNext));
+  const layOutAll = ({ target }) => {
+    if (target.closest("a[href*='#']")) delete document.documentElement.dataset.far;
+  };
+  document.addEventListener("click", layOutAll, { capture: true });
+}

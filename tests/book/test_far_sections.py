@@ -1,0 +1,76 @@
+"""Sections far from the screen wait, and no place on a page is missed for it; nothing moves."""
+
+import pytest
+
+CHAPTER = "book/kl_divergence.html"
+WAITS = "document.documentElement.dataset.far === 'waits'"
+LAID_OUT = """() => [...document.querySelectorAll(".bd-article section > section")]
+  .every(({style}) => style.contentVisibility === "visible")"""
+# Chromium skips a section in which nothing has been laid out.
+SKIPPED = """() => [...document.querySelectorAll(".bd-article section > section > p")]
+  .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""
+TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
+SHIFTS = """window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});"""
+NO_IDLENESS = "window.requestIdleCallback = () => 0"
+
+
+@pytest.fixture
+def page(browser):
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
+
+
+def test_far_sections_wait_until_the_page_has_nothing_else_to_do(page, server):
+    page.goto(f"{server}/{CHAPTER}")
+    assert page.evaluate(WAITS)
+    page.wait_for_function(LAID_OUT)
+    assert not page.evaluate(SKIPPED)
+
+
+def test_a_place_is_reached_while_they_wait(page, server):
+    page.add_init_script(NO_IDLENESS)
+    page.goto(f"{server}/{CHAPTER}")
+    assert page.evaluate(SKIPPED)
+    link = page.locator(".bd-toc-nav a").last
+    place = page.locator(link.get_attribute("href"))
+    link.evaluate("(node) => node.click()")
+    page.wait_for_function("!document.documentElement.dataset.far")
+    assert not page.evaluate(SKIPPED)
+    # It is the last, and may be too short to come to the top of the screen.
+    page.wait_for_function("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
+    assert 0 < place.evaluate(TOP) < 900
+
+
+def test_nothing_waits_where_a_place_is_asked_for(page, server):
+    page.add_init_script(NO_IDLENESS)
+    page.goto(f"{server}/{CHAPTER}#summary")
+    assert not page.evaluate(WAITS)
+    page.goto(f"{server}/book/glossary.html")
+    assert page.evaluate(WAITS)
+    page.reload()
+    assert not page.evaluate(WAITS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index"])
+def test_nothing_moves_while_a_page_opens(browser, server, name, theme):
+    with browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme=theme
+    ) as context:
+        page = context.new_page()
+        page.add_init_script(SHIFTS)
+        page.goto(f"{server}/book/{name}.html", wait_until="commit")
+        page.wait_for_selector(f"html[data-theme={theme}]")
+        page.wait_for_load_state()
+        page.wait_for_function(LAID_OUT)
+        page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
+        assert page.evaluate("window.shift") < 0.01  # half of what a page may
+
+
+def test_a_page_begins_with_the_theme_that_stays(page, server):
+    page.route("**/*.js*", lambda route: route.abort())
+    page.goto(f"{server}/book/glossary.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
