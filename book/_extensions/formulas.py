@@ -28,6 +28,13 @@ IN_HTML = re.compile(r"\\\[(.*?)\\\]|\\\((.*?)\\\)", re.DOTALL)
 SPOKEN = re.compile(
     r'<span class="katex-mathml">.*?</math></span>', re.DOTALL
 )
+# What a line neither begins nor ends with, beside a formula. A browser sees a
+# box there, at either side of which a line may end. A formula of so many
+# letters fits a line, so that it need not break either.
+CLOSING = re.compile(r"^[,.;:!?)\]”’-]+")
+OPENING = re.compile(r"[(\[“‘]+$")
+MOST_LETTERS = 25
+TAG = re.compile(r"<[^>]*>")
 logger = logging.getLogger(__name__)
 
 
@@ -108,9 +115,32 @@ def set_in_html(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node.children = [nodes.Text(text)]
 
 
+def keep_punctuation(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Keep the punctuation beside a short formula on its line."""
+    for node in [*doctree.findall(nodes.math)]:
+        seen = TAG.sub("", SPOKEN.sub("", _set(node, node.astext(), False)))
+        if len(seen) > MOST_LETTERS:
+            continue
+        parent, kept = node.parent, list[nodes.Node]([node])
+        place = parent.index(node)
+        for pattern, beside in ((OPENING, place - 1), (CLOSING, place + 1)):
+            text = parent[beside] if 0 <= beside < len(parent) else None
+            if not isinstance(text, nodes.Text):
+                continue
+            if found := pattern.search(text):
+                parent[beside] = nodes.Text(pattern.sub("", text))
+                mark = nodes.Text(found[0])
+                kept.insert(0 if beside < place else len(kept), mark)
+        if len(kept) > 1:
+            parent[place] = nodes.inline(
+                "", "", *kept, classes=["kept-whole"]
+            )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("katex", (in_line, None), (on_its_own, None))
     app.connect("doctree-resolved", set_in_html)
+    app.connect("doctree-resolved", keep_punctuation)
     app.add_css_file("katex/katex.min.css")
     app.add_js_file("katex/copy-tex.min.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

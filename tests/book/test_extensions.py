@@ -550,6 +550,18 @@ HTML(r'<p class="has-formulas">\\(f&lt;g\\)</p>')"""
     assert ".katex-display" in style.read_text()
 
 
+def test_a_short_formula_keeps_its_punctuation(build, tmp_path):
+    text = "As ($a$), with $b$: both, $c$ or $d$-fold “$e$”; " + f"${'f+' * 30}g$, and **$h$**."
+    process = build(text=text)
+    assert process.returncode == 0, process.stderr
+    page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
+    article = page.select_one("article")
+    for spoken in article.select(".katex-mathml"):
+        spoken.decompose()
+    assert [kept.text for kept in article.select(".kept-whole")] == ["(a),", "b:", "d-", "“e”;"]
+    assert "As (a), with b: both, c or d-fold “e”;" in article.text
+
+
 def test_a_formula_that_cannot_be_set_fails_the_build(build):
     process = build(text=r"A command that is none: $\nosuchcommand$")
     assert process.returncode != 0
