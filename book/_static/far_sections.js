@@ -1,5 +1,5 @@
 // Lays out the sections that waited, one after the other, when the page has nothing else to do, and all
-// at once when a link to a place is followed. Explained in book/_extensions/far_sections.py.
+// at once when a link to a place is followed or something in the text has the focus. Explained in book/_extensions/far_sections.py.
 {
   const sections = [...document.querySelectorAll(".bd-article section > section")];
   const idle = window.requestIdleCallback ?? setTimeout; // which Safari lacks
@@ -10,8 +10,9 @@
     idle(layOutNext);
   };
   addEventListener("load", () => idle(layOutNext));
-  const layOutAll = ({ target }) => {
-    if (target.closest("a[href*='#']")) delete document.documentElement.dataset.far;
+  const layOutAllFor = (places) => ({ target }) => {
+    if (target.closest(places)) delete document.documentElement.dataset.far;
   };
-  document.addEventListener("click", layOutAll, { capture: true });
+  document.addEventListener("click", layOutAllFor("a[href*='#']"), { capture: true });
+  document.addEventListener("focusin", layOutAllFor(".bd-article"), { capture: true });
 }
