@@ -47,8 +47,10 @@ EQ_CONFORMAL_RANK = Identity(
     label="eq-conformal-rank",
     chapter="conformal",
     name="The promise of a conformal set",
-    formula=r"""P\big( s(x_{n+1}, y_{n+1}) \le \hat q \big) = \frac{k}{n + 1}
-\in \Big[ \gamma,\; \gamma + \frac{1}{n + 1} \Big)""",
+    formula=r"""\begin{aligned}
+P\big( s(x_{n+1}, y_{n+1}) \le \hat q \big) &= \frac{k}{n + 1} \\
+&\in \Big[ \gamma,\; \gamma + \frac{1}{n + 1} \Big)
+\end{aligned}""",
     checks=(
         exact("all 720 orders counted", _ranks_counted, scope="n = 5, level 0.6"),
         monte_carlo(

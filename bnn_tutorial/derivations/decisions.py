@@ -179,8 +179,10 @@ EQ_DECIDE_WORTH = Identity(
     label="eq-decide-worth",
     chapter="decisions",
     name="What knowing the weights would be worth",
-    formula=r"""V = \min_a \sum_c \bar p_c\, C_{ac}
-- \mathbb E_w\Big[ \min_a \sum_c p_c(w)\, C_{ac} \Big] \ge 0""",
+    formula=r"""\begin{aligned}
+V ={}& \min_a \sum_c \bar p_c\, C_{ac} \\
+& - \mathbb E_w\Big[ \min_a \sum_c p_c(w)\, C_{ac} \Big] \ge 0
+\end{aligned}""",
     checks=(
         exact(
             "nothing to learn: 0",

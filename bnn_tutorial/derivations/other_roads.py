@@ -253,8 +253,8 @@ EQ_ROADS_ANCHORED = Identity(
     chapter="other_roads",
     name="A member that is a posterior draw",
     formula=r"""\begin{aligned}
-& \hat w_k = \arg\min_w \sum_n \frac{(\tilde y_n - f_w(x_n))^2}{2 s^2} + \frac{\lVert w - \tilde
-w \rVert^2}{2 \sigma_p^2}, \\
+& \hat w_k = \arg\min_w \sum_n \frac{(\tilde y_n - f_w(x_n))^2}{2 s^2} \\
+& \qquad {} + \frac{\lVert w - \tilde w \rVert^2}{2 \sigma_p^2}, \\
 & \tilde y_n \sim \mathcal N(y_n, s^2), \quad \tilde w \sim p(w)
 \end{aligned}""",
     checks=(
