@@ -1,11 +1,10 @@
 """Sections far from the screen wait, and no place on a page is missed for it; nothing moves."""
 
 import pytest
+from helpers.layout import LAID_OUT
 
 CHAPTER = "book/kl_divergence.html"
 WAITS = "document.documentElement.dataset.far === 'waits'"
-LAID_OUT = """() => [...document.querySelectorAll(".bd-article section > section")]
-  .every(({style}) => style.contentVisibility === "visible")"""
 # Chromium skips a section in which nothing has been laid out.
 SKIPPED = """() => [...document.querySelectorAll(".bd-article section > section > p")]
   .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""

@@ -1,6 +1,7 @@
 """What a reader sees of what a link leads to: on hover, on focus, on a tap, and then itself."""
 
 import pytest
+from helpers.layout import LAID_OUT
 from playwright.sync_api import Locator, Page, expect
 
 PAGE = "book/other_roads.html"
@@ -48,6 +49,7 @@ def expect_shown(page: Page, link: Locator) -> None:
 
 
 def test_preview_shows_on_hover_stays_under_the_pointer_and_goes(page, selector):
+    page.wait_for_function(LAID_OUT)  # a page that moves takes the link from under the pointer
     link, box = page.locator(selector).first, page.locator(".preview")
     expect(box).to_be_hidden()
     link.hover()
