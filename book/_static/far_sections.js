@@ -14,5 +14,7 @@
     if (target.closest(places)) delete document.documentElement.dataset.far;
   };
   document.addEventListener("click", layOutAllFor("a[href*='#']"), { capture: true });
-  document.addEventListener("focusin", layOutAllFor(".bd-article"), { capture: true });
+  // By keys alone: a page that moves would take a link from under a finger.
+  const focus = ".bd-article :focus-visible";
+  document.addEventListener("focusin", layOutAllFor(focus), { capture: true });
 }
