@@ -85,6 +85,7 @@ def test_a_first_tap_shows_the_preview_and_a_second_follows(browser, server, sel
     with browser.new_context(**phone) as context:
         page = context.new_page()
         page.goto(f"{server}/{PAGE}")
+        page.wait_for_function(LAID_OUT)
         link, box = page.locator(selector).first, page.locator(".preview")
         link.tap()
         expect_shown(page, link)
