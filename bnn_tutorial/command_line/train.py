@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> None:
         if processes.rank == 0:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                # Until a resumed run has ended, the record is that of the model beside it.
                 if arguments.resume and (folder / RECORD).exists():
                     require_classes(folder, record["classes"])
-                # Until a resumed run has ended, the record is that of the model beside it.
-                if not arguments.resume or not (folder / RECORD).exists():
+                else:
                     write_json(record, folder / RECORD)
             except OSError as error:
                 raise OSError(f"--output {folder}: {error}") from error

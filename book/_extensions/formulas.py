@@ -118,8 +118,11 @@ def set_in_html(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def keep_punctuation(app: Sphinx, doctree: nodes.document, name: str) -> None:
     """Keep the punctuation beside a short formula on its line."""
     for node in [*doctree.findall(nodes.math)]:
-        seen = TAG.sub("", SPOKEN.sub("", _set(node, node.astext(), False)))
-        if len(seen) > MOST_LETTERS:
+        try:
+            whole = formula(node.astext(), False)
+        except ValueError:  # said where it is written
+            continue
+        if len(TAG.sub("", SPOKEN.sub("", whole))) > MOST_LETTERS:
             continue
         parent, kept = node.parent, list[nodes.Node]([node])
         place = parent.index(node)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import tinycss2
+from built_site import once_built
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
@@ -260,12 +261,7 @@ def lighten(site: Path) -> None:
     shutil.rmtree(static / "vendor")
 
 
-def after_the_build(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
-        lighten(Path(app.outdir))
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     # After the theme, which writes a style sheet of its own at the end.
-    app.connect("build-finished", after_the_build, priority=900)
+    once_built(app, lighten, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+from built_site import once_built
 from sphinx.application import Sphinx
 
 IMAGE = re.compile(
@@ -163,11 +164,6 @@ def show_both_themes(site: Path) -> None:
         page.write_text(IMAGE.sub(both, text), encoding="utf-8")
 
 
-def after_the_build(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
-        show_both_themes(Path(app.outdir))
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("build-finished", after_the_build)
+    once_built(app, show_both_themes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

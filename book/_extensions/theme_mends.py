@@ -12,6 +12,7 @@ ones. `_static/accessibility.js` does so when they are first shown.
 import re
 from pathlib import Path
 
+from built_site import once_built
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -50,11 +51,6 @@ def mend(site: Path) -> None:
     path.write_text(script.replace(MEASURE, "void 0"), encoding="utf-8")
 
 
-def after_the_build(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
-        mend(Path(app.outdir))
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("build-finished", after_the_build)
+    once_built(app, mend)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

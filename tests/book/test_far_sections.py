@@ -1,7 +1,7 @@
 """Sections far from the screen wait, and no place on a page is missed for it; nothing moves."""
 
 import pytest
-from helpers.layout import LAID_OUT
+from helpers.layout import LAID_OUT, SHIFT
 
 CHAPTER = "book/kl_divergence.html"
 WAITS = "document.documentElement.dataset.far === 'waits'"
@@ -9,10 +9,6 @@ WAITS = "document.documentElement.dataset.far === 'waits'"
 SKIPPED = """() => [...document.querySelectorAll(".bd-article section > section > p")]
   .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""
 TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
-SHIFTS = """window.shift = 0;
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) window.shift += entry.value;
-}).observe({type: "layout-shift", buffered: true});"""
 NO_IDLENESS = "window.requestIdleCallback = () => 0"
 
 
@@ -60,13 +56,12 @@ def test_nothing_moves_while_a_page_opens(browser, server, name, theme):
         viewport={"width": 1280, "height": 900}, color_scheme=theme
     ) as context:
         page = context.new_page()
-        page.add_init_script(SHIFTS)
         page.goto(f"{server}/book/{name}.html", wait_until="commit")
         page.wait_for_selector(f"html[data-theme={theme}]")
         page.wait_for_load_state()
         page.wait_for_function(LAID_OUT)
         page.wait_for_function("!document.querySelector('.bnn-figure:not([data-ready])')")
-        assert page.evaluate("window.shift") < 0.01  # half of what a page may
+        assert page.evaluate(SHIFT) < 0.01  # half of what a page may
 
 
 def test_a_page_begins_with_the_theme_that_stays(page, server):

@@ -3,15 +3,10 @@
 import re
 
 import pytest
+from helpers.layout import SHIFT
 from playwright.sync_api import expect
 
 CHAPTER = "book/mnist.html"
-SHIFT = """() => new Promise((done) => {
-  new PerformanceObserver((list) =>
-    done(list.getEntries().reduce((sum, {value}) => sum + value, 0))
-  ).observe({type: "layout-shift", buffered: true});
-  setTimeout(() => done(0), 500);
-})"""
 
 
 @pytest.fixture(params=[1280, 375])

@@ -1,4 +1,10 @@
-"""Whether a page has laid out what is far below: until then places on it may still move."""
+"""Whether a page has laid out what is far below, and by how much what was in sight has moved."""
 
 LAID_OUT = """() => [...document.querySelectorAll(".bd-article section > section")]
   .every(({style}) => style.contentVisibility === "visible")"""
+SHIFT = """() => new Promise((done) => {
+  new PerformanceObserver((list) =>
+    done(list.getEntries().reduce((sum, {value}) => sum + value, 0))
+  ).observe({type: "layout-shift", buffered: true});
+  setTimeout(() => done(0), 500);
+})"""
