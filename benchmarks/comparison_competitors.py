@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from layer_priors import bayesian, layers_of, prior_std
 from torch import Tensor, nn
-from torch.distributions import Normal
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
 
 BATCH_SIZE, NUM_MEMBERS = 128, 5
-INIT_SHARE = 0.03  # of the prior's standard deviation
 RATES = (3e-3, 1e-2)
 LIKELIHOOD = bt.CategoricalLikelihood()
 
@@ -56,47 +55,12 @@ class Task:
         return network.to(self.data.tensors[0].device)
 
 
-def layers_of(network: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
-    """Return the layers with weights, by name."""
-    return {
-        name: layer
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv2d)
-    }
-
-
-def prior_std(layer: nn.Linear | nn.Conv2d, scale: float = 1.0) -> float:
-    """Return the standard deviation that keeps the size of what a layer is given, times a scale."""
-    return scale * layer.weight[0].numel() ** -0.5
-
-
 def groups(network: nn.Module, setting: Callable[[float], dict], scale: float) -> list[dict]:
     """Return an optimizer's groups, each layer with what its prior's standard deviation asks."""
     return [
         {"params": [*layer.parameters()], **setting(prior_std(layer, scale))}
         for layer in layers_of(network).values()
     ]
-
-
-def bayesian(network: nn.Module, scale: float, estimator: str) -> nn.Module:
-    """Return the network with a prior N(0, scale² / inputs) on each layer's weights.
-
-    Args:
-        network: which has a trunk and a head.
-        scale: of all priors.
-        estimator: of the trunk. The head, where it is cheap, draws pre-activations.
-    """
-    layers = layers_of(network)
-    for name, layer in layers.items():
-        std = prior_std(layer, scale)
-        network = bt.to_bayesian(
-            network,
-            prior=Normal(0.0, std),
-            init_std=INIT_SHARE * std,
-            estimator="local" if name.startswith("head") else estimator,
-            skip=tuple(other for other in layers if other != name),
-        )
-    return network
 
 
 def trained(
@@ -136,7 +100,7 @@ def train_twin(task: Task, learning_rate: float, weight_decay: float) -> nn.Modu
 
 
 def train_map(task: Task, learning_rate: float, prior_scale: float) -> nn.Module:
-    """Train to a maximum of the posterior density under the prior of :func:`bayesian`."""
+    """Train to a maximum of the posterior density under the prior of ``layer_priors``."""
     network, num_data = task.untrained(), len(task.data)
     parts = groups(network, lambda std: {"weight_decay": 1 / (num_data * std**2)}, prior_scale)
     return trained(task, network, torch.optim.Adam(parts, learning_rate, fused=True))
@@ -155,14 +119,14 @@ def train_dropout(task: Task, learning_rate: float, rate: float) -> nn.Module:
 
 def train_tempered(task: Task, learning_rate: float, kl_weight: float) -> nn.Module:
     """Train a mean-field Gaussian whose KL counts for less than the ELBO says."""
-    model = bayesian(task.untrained(), 1.0, "weight")
+    model = bayesian(task.untrained())
     optimizer = torch.optim.Adam(model.parameters(), learning_rate, fused=True)
     return trained(task, model, optimizer, kl_weight)
 
 
 def train_mean_field(task: Task, learning_rate: float, prior_scale: float) -> nn.Module:
     """Train a mean-field Gaussian by the ELBO, in twice the passes, the KL growing over a fifth."""
-    model = bayesian(task.untrained(), prior_scale, "local")
+    model = bayesian(task.untrained(), prior_scale, estimator="local")
     optimizer = torch.optim.Adam(model.parameters(), learning_rate, fused=True)
     return trained(task, model, optimizer, bt.KLWarmup(2 * task.epochs / 5), passes=2)
 

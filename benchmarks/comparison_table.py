@@ -1,4 +1,4 @@
-"""The tables of the comparison on MNIST, made from what ``comparison.py`` recorded.
+"""The page's part on the comparison on MNIST, made from what ``comparison.py`` recorded.
 
 Explained on the page "How fast, how accurate".
 """
@@ -76,6 +76,14 @@ def table(record: dict) -> str:
     return "\n\n".join(parts)
 
 
+def text() -> str:
+    """Return what stands on the page: the tables, or how far the search is without any."""
+    if RECORD.is_file():
+        return table(json.loads(RECORD.read_text()))
+    tried = len(json.loads(SEARCH_RECORD.read_text())["runs"])
+    return f"Candidate settings tried so far: {tried}. No competitor has been scored yet."
+
+
 def write() -> None:
-    """Write the page's table from the recorded results."""
-    write_table("comparison", table(json.loads(RECORD.read_text())))
+    """Write the page's part from the records."""
+    write_table("comparison", text())

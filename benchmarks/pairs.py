@@ -17,16 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from layer_priors import INIT_SHARE, bayesian
 from records import RESULTS, classification_scores, complete_record, first_line, with_gains
 from torch import nn
-from torch.distributions import Normal
 from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
 
 RECORD = RESULTS / "pairs.json"
 BATCH_SIZE, HELD_OUT = 128, 5000
-INIT_SHARE = 0.03  # of the prior's standard deviation
 NUM_DRAWS, VALIDATION_DRAWS = 20, 5
 LIKELIHOOD = bt.CategoricalLikelihood()
 NETWORKS: dict[str, Callable[[int, int], bt.ImageClassifier]] = {
@@ -76,31 +75,9 @@ def load(name: str, train: bool, folder: Path | None, most: int | None) -> Tenso
 
 
 def member(pair: Pair, kl_weight: float | None, image_shape: torch.Size) -> nn.Module:
-    """Return an untrained member of a pair.
-
-    The prior of a layer's weights is the wider, the fewer inputs it has, N(0, 1 / inputs), so that
-    draws from it keep the scale of what they are given. Convolutions draw their weights once a
-    step, which costs what a deterministic step costs; the head, where it is cheap, draws
-    pre-activations, which makes the gradient less noisy.
-    """
-    network: nn.Module = NETWORKS[pair.network](image_shape[0], image_shape[1])
-    if kl_weight is None:
-        return network
-    layers = {
-        name: layer
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv2d)
-    }
-    for name, layer in layers.items():
-        std = layer.weight[0].numel() ** -0.5
-        network = bt.to_bayesian(
-            network,
-            prior=Normal(0.0, std),
-            init_std=INIT_SHARE * std,
-            estimator="local" if name.startswith("head") else "weight",
-            skip=tuple(other for other in layers if other != name),
-        )
-    return network
+    """Return an untrained member of a pair."""
+    network = NETWORKS[pair.network](image_shape[0], image_shape[1])
+    return network if kl_weight is None else bayesian(network)
 
 
 def run(seed: int, number: int, folder: Path | None, epochs: int | None, most: int | None) -> dict:

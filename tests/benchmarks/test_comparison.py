@@ -7,6 +7,7 @@ import pytest
 import torch
 from comparison_competitors import COMPETITORS, NETWORKS, Task, train_members
 from comparison_scores import areas, difference, label_scores, once_and_resampled, scores
+from records import PAGE, table_in
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -268,3 +269,7 @@ def test_the_recorded_search_is_the_program_s():
     for run in search["runs"]:
         assert run["setting"] == COMPETITORS[run["competitor"]].candidates[run["number"]]
     assert search["summary"] == comparison.search_summaries(search["runs"])
+
+
+def test_the_page_says_what_is_recorded():
+    assert table_in(PAGE.read_text(), "comparison") == comparison_table.text()
