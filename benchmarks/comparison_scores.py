@@ -4,7 +4,7 @@ Explained on the page "How fast, how accurate". All predictions see the same ima
 resamples of them: the difference of two scores on one resample is a paired difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ import bnn_tutorial as bt
 
 NUM_RESAMPLES = 100
 NUM_ODD = 2000  # test digits that are turned, and that are damaged
+LIKELIHOOD = bt.CategoricalLikelihood()
 UNIT = 1e-5  # of a resampled score's difference from the score, as it is recorded
 
 
@@ -35,61 +36,14 @@ def foreign_images(test: TensorDataset) -> dict[str, Tensor]:
     }
 
 
-def times_drawn(size: int, seed: int) -> Tensor:
-    """Return how often each of ``size`` images is in each resample, (NUM_RESAMPLES, size)."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randint(size, (NUM_RESAMPLES, size), generator=generator)
-    ones = torch.ones(1, 1, dtype=torch.float64).expand_as(rows)
-    return torch.zeros(rows.shape, dtype=torch.float64).scatter_add_(1, rows, ones)
-
-
-def once_and_resampled(size: int, seed: int) -> Tensor:
-    """Return the images as they are, each once, and below it the resamples."""
-    return torch.cat([torch.ones(1, size, dtype=torch.float64), times_drawn(size, seed)])
-
-
-def label_scores(samples: Tensor, labels: Tensor, counts: Tensor) -> dict[str, Tensor]:
-    """Return accuracy, NLL, Brier score and ECE under each row of ``counts``.
-
-    Args:
-        samples: logits (S, N, C).
-        labels: (N,).
-        counts: how often each image counts, (B, N).
-    """
-    draws = samples.double().log_softmax(dim=-1)
-    log_p = draws.logsumexp(dim=0) - torch.tensor(float(len(draws))).log()
-    p = log_p.exp()
-    confidence, predicted = p.max(dim=-1)
-    right = (predicted == labels).double()
-    nll = -log_p.gather(1, labels[:, None])[:, 0]
-    brier = (p - torch.nn.functional.one_hot(labels, p.shape[1])).square().sum(dim=-1)
-    share = counts / counts.sum(dim=1, keepdim=True)
-    edges = bt.reliability_bins(p, labels).edges
-    bins = torch.nn.functional.one_hot(torch.bucketize(confidence, edges[:-1]), len(edges))
-    gaps = share @ (bins * (confidence - right)[:, None])
-    means = {"accuracy": share @ right, "nll": share @ nll, "brier": share @ brier}
-    return means | {"ece": gaps.abs().sum(dim=1)}
-
-
-def areas(own: Tensor, foreign: Tensor, own_counts: Tensor, foreign_counts: Tensor) -> Tensor:
-    """Return the AUROC of a score under each row of counts: foreign images should score higher.
-
-    Args:
-        own: scores (N,).
-        foreign: scores (M,).
-        own_counts: (B, N).
-        foreign_counts: (B, M).
-    """
-    values, places = torch.cat([own, foreign]).unique(return_inverse=True)
-    ours, theirs = (
-        torch.zeros(len(counts), len(values), dtype=torch.float64).index_add_(1, place, counts)
-        for place, counts in (
-            (places[: len(own)], own_counts),
-            (places[len(own) :], foreign_counts),
-        )
-    )
-    below = ours.cumsum(dim=1) - ours / 2  # an equal score is half above
-    return (below * theirs).sum(dim=1) / (ours.sum(dim=1) * theirs.sum(dim=1))
+def rows_to_score(sizes: dict[str, int]) -> Iterator[dict[str, Tensor]]:
+    """Yield the rows of each set as they are, then of each resample, the same whoever asks."""
+    yield {kind: torch.arange(size) for kind, size in sizes.items()}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(NUM_RESAMPLES):
+        yield {
+            kind: torch.randint(size, (size,), generator=generator) for kind, size in sizes.items()
+        }
 
 
 def scores(samples: Tensor, labels: Tensor, foreign: dict[str, Tensor]) -> dict[str, dict]:
@@ -100,19 +54,31 @@ def scores(samples: Tensor, labels: Tensor, foreign: dict[str, Tensor]) -> dict[
         labels: (N,).
         foreign: logits (S, M, C) by kind.
     """
-    own = once_and_resampled(len(labels), seed=0)
-    found = label_scores(samples, labels, own)
-    ours = bt.decompose_entropy(samples.double().softmax(dim=-1))
-    for seed, (kind, logits) in enumerate(foreign.items(), start=1):
-        counts = once_and_resampled(logits.shape[1], seed)
-        theirs = bt.decompose_entropy(logits.double().softmax(dim=-1))
-        found[f"entropy_{kind}"] = areas(ours.total, theirs.total, own, counts)
-        if len(samples) > 1:
-            found[f"information_{kind}"] = areas(ours.epistemic, theirs.epistemic, own, counts)
+    probabilities = {
+        kind: logits.double().softmax(dim=-1)
+        for kind, logits in {"test": samples, **foreign}.items()
+    }
+    doubts = {kind: bt.decompose_entropy(draws) for kind, draws in probabilities.items()}
+    own = doubts["test"]
+    # The average, as the logits of one draw, so that a resample need not average again.
+    mean = samples.double().log_softmax(dim=-1).logsumexp(dim=0)
+    found: dict[str, list[float]] = {}
+    for rows in rows_to_score({kind: draws.shape[1] for kind, draws in probabilities.items()}):
+        logits, truth, ours = mean[rows["test"]], labels[rows["test"]], rows["test"]
+        values = LIKELIHOOD.metrics(logits[None], truth)
+        values["brier"] = bt.brier_score(logits.softmax(dim=-1), truth)
+        for kind in foreign:
+            odd, theirs = doubts[kind], rows[kind]
+            values[f"entropy_{kind}"] = bt.auroc(own.total[ours], odd.total[theirs])
+            if len(samples) > 1:
+                area = bt.auroc(own.epistemic[ours], odd.epistemic[theirs])
+                values[f"information_{kind}"] = area
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
     return {
-        "scores": {name: values[0].item() for name, values in found.items()},
+        "scores": {name: values[0] for name, values in found.items()},
         "resampled": {
-            name: " ".join(f"{d:.0f}" for d in ((values[1:] - values[0]) / UNIT).tolist())
+            name: " ".join(f"{(value - values[0]) / UNIT:.0f}" for value in values[1:])
             for name, values in found.items()
         },
     }

@@ -6,7 +6,7 @@ import comparison_table
 import pytest
 import torch
 from comparison_competitors import COMPETITORS, NETWORKS, Task, train_members
-from comparison_scores import areas, difference, label_scores, once_and_resampled, scores
+from comparison_scores import difference, scores
 from records import PAGE, table_in
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -40,30 +40,16 @@ def test_scores_are_the_package_s():
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_resample_s_scores_are_those_of_its_images():
-    counts = once_and_resampled(50, seed=3)
-    own = logits(3, 50, 0)
-    found = label_scores(own, labels(50), counts)
-    doubts, others = own[0, :, 0].round(), own[1, :30, 0].round()  # some equal
-    other_counts = once_and_resampled(30, seed=4)
-    shares = areas(doubts, others, counts, other_counts)
-    for resample in (0, 1, comparison_scores.NUM_RESAMPLES):
-        rows = torch.arange(50).repeat_interleave(counts[resample].long())
-        again = bt.CategoricalLikelihood().metrics(own[:, rows], labels(50)[rows])
-        assert {name: found[name][resample].item() for name in again} == pytest.approx(
-            again, rel=1e-5
-        )
-        theirs = torch.arange(30).repeat_interleave(other_counts[resample].long())
-        expected = bt.auroc(doubts[rows], others[theirs])
-        assert shares[resample].item() == pytest.approx(expected, rel=1e-5)
-
-
 def test_resamples_vary_as_the_images_do():
-    counts = once_and_resampled(400, seed=0)
-    assert torch.equal(counts[0], torch.ones(400).double())
-    assert (counts[1:].sum(dim=1) == 400).all()
-    # Each count is binomial(400, 1/400): its variance is 1 - 1/400.
-    torch.testing.assert_close(counts[1:].var().item(), 1 - 1 / 400, rtol=0.03, atol=0)
+    own = logits(1, 4000, 0)
+    found = scores(own, labels(4000), {})["resampled"]["nll"]
+    moved = comparison_scores.UNIT * torch.tensor([*map(float, found.split())])
+    assert len(moved) == comparison_scores.NUM_RESAMPLES
+    nll = nn.functional.cross_entropy(own[0], labels(4000), reduction="none")
+    error = nll.std().item() / 4000**0.5
+    assert abs(moved.mean().item()) < 4 * error / len(moved) ** 0.5
+    # The standard deviation of R normal values is known to one part in √(2 R).
+    assert moved.std().item() == pytest.approx(error, rel=4 / (2 * len(moved)) ** 0.5)
 
 
 def test_a_difference_is_paired():
