@@ -550,6 +550,35 @@ HTML(r'<p class="has-formulas">\\(f&lt;g\\)</p>')"""
     assert ".katex-display" in style.read_text()
 
 
+def test_what_goes_on_below_stands_further_in_than_its_line(build, tmp_path, browser):
+    names = "first_of_all_numbers", "second_of_all_numbers", "third_of_all_numbers"
+    code = f"{' = '.join(names)} = 1\nif True:\n    total = {' + '.join(names)}"
+    process = build(code)
+    assert process.returncode == 0, process.stderr
+    page = browser.new_page(viewport={"width": 375, "height": 700})
+    page.goto((tmp_path / "_build/html/book/index.html").as_uri())
+    block = page.locator("div.highlight pre").first
+    copied = block.evaluate("""(pre) => {
+      getSelection().selectAllChildren(pre);
+      return getSelection().toString();
+    }""")
+    assert copied.rstrip("\n") == block.text_content().rstrip("\n") == code
+    lines = block.locator(".long-line")
+    assert lines.count() == 2  # of three
+    edges = lines.last.evaluate("""(line) => {
+      const range = document.createRange();
+      range.selectNodeContents(line);
+      const starts = new Map();
+      for (const {left, top, width} of range.getClientRects())
+        if (width && !(starts.get(top) <= left)) starts.set(top, left);
+      return [...starts.values()];
+    }""")
+    assert len(edges) >= 2
+    character = block.evaluate("(pre) => parseFloat(getComputedStyle(pre).fontSize)") * 0.6
+    assert min(edges[1:]) > edges[0] + 7 * character  # the line begins with four spaces
+    page.close()
+
+
 def test_a_short_formula_keeps_its_punctuation(build, tmp_path):
     text = "As ($a$), with $b$: both, $c$ or $d$-fold “$e$”; " + f"${'f+' * 30}g$, and **$h$**."
     process = build(text=text)
