@@ -92,23 +92,26 @@ ANSWERS = """async (clicks) => {
 PLAIN = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Plain</title>" + 60 * (
     "<p>" + 10 * "One of ten words; a hundred make up a paragraph. " + "</p>"
 )
-# Notes when the last figure was ready, and how much of what was in sight moved.
+# Notes when each figure was ready, and how much of what was in sight moved.
 NOTE_READY = """window.shift = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) window.shift += entry.value;
 }).observe({type: "layout-shift", buffered: true});
-new MutationObserver(() => {
-  if (document.querySelector(".bnn-figure:not([data-ready])")) return;
-  window.figuresReady = performance.now();
+window.figuresReady = [];
+new MutationObserver((found) => {
+  for (const {target} of found) window.figuresReady.push([target, performance.now()]);
 }).observe(document, {attributes: true, attributeFilter: ["data-ready"], subtree: true});"""
 READY = """() => document.readyState === "complete" &&
   !document.querySelector(".bnn-figure:not([data-ready])")"""
-# Milliseconds until the figures answer, and until the page's scripts have run and its formulas are
-# set: only then is nothing in the reader's way.
+# Milliseconds until all figures answer, and until nothing is in the reader's way: the page is
+# painted, its scripts have run, and the figures in sight answer.
 TIMES = """() => {
   const scripts = performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd;
-  const figures = window.figuresReady ?? 0;
-  return {figures, page: Math.max(figures, scripts), shift: window.shift};
+  const [paint] = performance.getEntriesByName("first-contentful-paint");
+  const last = (ready) => Math.max(0, ...ready.map(([, time]) => time));
+  const near = ([figure]) => figure.getBoundingClientRect().top < innerHeight;
+  const page = Math.max(scripts, paint.startTime, last(window.figuresReady.filter(near)));
+  return {figures: last(window.figuresReady), page, shift: window.shift};
 }"""
 
 

@@ -32,6 +32,8 @@ def target_lines(record: dict) -> list[str]:
     pages = record["pages"].items()
     page, slowest = max(pages, key=lambda item: item[1]["seconds"])
     heavy, heaviest = max(pages, key=lambda item: item[1]["bytes"])
+    ratio = slowest["seconds"] / record["plain_seconds"]
+    restless, moved = max(pages, key=lambda item: item[1]["shift"])
     network = f"1-{playground['hidden_units']}-1 on {playground['points']} points"
     rows = [
         (
@@ -60,7 +62,7 @@ def target_lines(record: dict) -> list[str]:
             largest["script"] <= SCRIPT_TARGET,
         ),
         (
-            "the slowest page, from disk until figures answer, scripts have run, formulas are set",
+            "the slowest page, until it is painted, its scripts have run, what is in sight answers",
             f"{slowest['seconds']:.2f} s (`{page}`)",
             f"within {INTERACTIVE_TARGET} s",
             slowest["seconds"] <= INTERACTIVE_TARGET,
@@ -71,24 +73,19 @@ def target_lines(record: dict) -> list[str]:
             f"{kilobytes(PAGE_TARGET)} or less",
             heaviest["bytes"] <= PAGE_TARGET,
         ),
+        (
+            "the slowest page beside one of 6,000 words without style and script",
+            f"{ratio:.1f} times as long (`{page}`)",
+            f"{RATIO_TARGET} times or less",
+            ratio <= RATIO_TARGET,
+        ),
+        (
+            "the page on which most moves while it loads",
+            f"a layout shift of {moved['shift']:.3f} (`{restless}`)",
+            f"{SHIFT_TARGET} or less",
+            moved["shift"] <= SHIFT_TARGET,
+        ),
     ]
-    if "plain_seconds" in record:  # not in records from before December 2026
-        ratio = slowest["seconds"] / record["plain_seconds"]
-        restless, moved = max(pages, key=lambda item: item[1]["shift"])
-        rows += [
-            (
-                "the slowest page beside one of 6,000 words without style and script",
-                f"{ratio:.1f} times as long (`{page}`)",
-                f"{RATIO_TARGET} times or less",
-                ratio <= RATIO_TARGET,
-            ),
-            (
-                "the page on which most moves while it loads",
-                f"a layout shift of {moved['shift']:.3f} (`{restless}`)",
-                f"{SHIFT_TARGET} or less",
-                moved["shift"] <= SHIFT_TARGET,
-            ),
-        ]
     return [
         line([work, measured, target, "yes" if reached else "no"])
         for work, measured, target, reached in rows
@@ -104,8 +101,8 @@ def page_lines(record: dict) -> list[str]:
                 str(page["figures"]),
                 kilobytes(page["html_bytes"]),
                 kilobytes(page["bytes"]),
-                f"{page['figures_seconds']:.2f} s",
                 f"{page['seconds']:.2f} s",
+                f"{page['figures_seconds']:.2f} s",
             ]
         )
         for name, page in record["pages"].items()
@@ -122,7 +119,7 @@ def table(record: dict) -> str:
     )
     targets = [line(["what", "measured", "target", "reached"]), line(["---"] * 4)]
     scripts = [line(["figure", "script", "with still and data"]), line(["---"] * 3)]
-    headings = ["page", "figures", "HTML", "with all it loads", "figures answer", "all is ready"]
+    headings = ["page", "figures", "HTML", "with all it loads", "ready", "all figures answer"]
     pages = [line(headings), line(["---"] * len(headings))]
     sizes = [
         line([f"`{name}`", kilobytes(size["script"]), kilobytes(size["html"])])

@@ -24,17 +24,24 @@ STYLES = FIGURES / "styles"
 # A page may show a figure twice, and each finds its own place by number, equal in every build.
 _number = itertools.count(1)
 
-_START = """(async () => {
-  const place = document.getElementById("%(id)s");
+# A figure begins when the reader is near it, and else when its page has nothing more urgent to do.
+_BEGIN = """window.beginFigure ??= async (id, name) => {
+  const place = document.getElementById(id);
+  await new Promise((begin) => {
+    const see = (entries) => entries.some((entry) => entry.isIntersecting) && begin();
+    new IntersectionObserver(see, {rootMargin: "50%"}).observe(place);
+    const rest = () => (window.requestIdleCallback ?? setTimeout)(begin);
+    document.readyState === "complete" ? rest() : addEventListener("load", rest);
+  });
   const read = (part) => JSON.parse(document.querySelector(part).textContent);
-  const [module, traits] = ["script[data-module=%(name)s]", "#%(id)s-traits"].map(read);
+  const [module, traits] = [`script[data-module=${name}]`, `#${id}-traits`].map(read);
   const address = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
   const {default: figure, PageModel} = await import(address);
   URL.revokeObjectURL(address);
   place.replaceChildren();
   figure.render({model: new PageModel(traits), el: place});
   place.dataset.ready = "";
-})();"""
+};"""
 
 _NO_SCRIPT = "<noscript><p>A still: with scripts on, this figure answers.</p></noscript>"
 
@@ -106,8 +113,9 @@ class Figure(anywidget.AnyWidget):
     def to_html(self) -> str:
         """Return the figure as HTML that asks nobody for anything: module, style and traits inside.
 
-        Until its script has run, and where scripts are off, its :meth:`still` stands there. Styles
-        and module are elements of their own, of which a page with several figures needs one each.
+        Until the reader is near or the page at rest, and where scripts are off, its :meth:`still`
+        stands there. Styles, module and the script that begins figures are elements of their own,
+        of which a page with several figures needs one each.
         """
         identity = f"bnn-figure-{next(_number)}"
         module = _data(f'data-module="{self.name}"', self._esm)
@@ -116,7 +124,8 @@ class Figure(anywidget.AnyWidget):
             f"{''.join(f'<style>{style}</style>' for style in self._styles)}"
             f'<div class="bnn-figure {self.name}" id="{identity}">{self.still()}{_NO_SCRIPT}</div>'
             f"{module}{traits}"
-            f"<script>{_START % {'id': identity, 'name': self.name}}</script>"
+            f"<script>{_BEGIN}</script>"
+            f'<script>beginFigure("{identity}", "{self.name}")</script>'
         )
 
     def _page_traits(self) -> dict[str, object]:

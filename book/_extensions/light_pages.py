@@ -3,10 +3,12 @@
 The theme and its companions bring thirteen style sheets, Font Awesome as a
 script of 1.5 MB and as fonts of two thousand icons, and scripts that hold up
 the first paint. When the site is built, the rules that its pages and scripts
-can use become one sheet, and the icons that those rules name small fonts.
+can use become one sheet, and fonts keep what is asked of them: the icons that
+those rules name, the letters that formulas are made of.
 """
 
 import hashlib
+import html
 import logging
 import os
 import re
@@ -41,10 +43,11 @@ AWESOME_SCRIPT = re.compile(
 # What each figure of a page brings, and the page needs once.
 FIGURE_PART = re.compile(
     r'<style>.*?</style>|<script type="application/json" data-module="\w+">'
-    r".*?</script>",
+    r".*?</script>|<script>window\.beginFigure .*?</script>",
     re.DOTALL,
 )
 ICON = re.compile(r"[\ue000-\uf8ff]")
+KATEX_FONTS = "katex/fonts"
 # A font of Font Awesome, its family, its weight, and how a page asks for it.
 # The theme's own style names the families of version 5.
 FONTS = (
@@ -141,26 +144,30 @@ def used_rules(style: str, words: set[str]) -> str:
     return style
 
 
+def _cut(font: Path, characters: str, made: Path) -> None:
+    """Write a font that has some of another's characters, and no hints."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a build's
+    wanted = subset.Options(flavor="woff2", layout_features=[], hinting=False)
+    whole = TTFont(font)
+    cutter = subset.Subsetter(wanted)
+    cutter.populate(text=characters)
+    cutter.subset(whole)
+    subset.save_font(whole, str(made), wanted)
+
+
 def _icon_faces(style: str, pages: Iterable[str], static: Path) -> str:
     """Write the fonts of the icons that a style names; return their rules."""
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a build's
     [package] = (static / AWESOME).iterdir()
-    points = {ord(icon) for icon in ICON.findall(style)}
+    icons = "".join(ICON.findall(style))
     faces = ["/*! Font Awesome Free, Fonticons, Inc.: CC BY 4.0, OFL 1.1 */"]
     for name, family, weight, asked in FONTS:
         if not any(asked.search(page) for page in pages):
             continue
-        options = subset.Options(
-            flavor="woff", layout_features=[], hinting=False
-        )
-        font = TTFont(package / "webfonts" / f"{name}.ttf")
-        cutter = subset.Subsetter(options)
-        cutter.populate(unicodes=points)
-        cutter.subset(font)
-        subset.save_font(font, str(static / f"{name}.woff"), options)
+        font, made = package / "webfonts" / f"{name}.ttf", f"{name}.woff2"
+        _cut(font, icons, static / made)
         faces += [
             f'@font-face{{font-family:"Font Awesome {version} {family}";'
-            f'font-weight:{weight};src:url({name}.woff) format("woff")}}'
+            f'font-weight:{weight};src:url({made}) format("woff2")}}'
             for version in (5, 6)
         ]
     return "".join(faces)
@@ -246,6 +253,11 @@ def lighten(site: Path) -> None:
     for sheet in order:
         sheet.unlink()
     made.write_text(style, encoding="utf-8")
+
+    # All characters of all pages are few, and a formula's are among them.
+    characters = "".join({*html.unescape("".join(texts.values()))})
+    for font in (static / KATEX_FONTS).glob("*.woff2"):
+        _cut(font, characters, font)
 
     # What inline scripts ask for at once stands before them, inline too.
     path = static / "documentation_options.js"

@@ -625,6 +625,33 @@ TABLE = """from IPython.display import HTML
 HTML("<table><tr><td>1</td></tr></table>")"""
 
 
+WIDE = """
+| | accuracies | differences | of a $p$ |
+| --- | --- | --- | --- |
+| `unfamiliar_inputs` | 0.99 | | conformal |
+
+| one | two | three |
+| --- | --- | --- |
+| 1 | 2 | 3 |
+
+| name | what an entry of this table is called |
+| --- | --- |
+| unfamiliar_inputs_and_calibration | bnn_tutorial_unfamiliar |
+"""
+
+
+def test_a_table_wider_than_a_phone_names_its_columns_in_each_cell(build, tmp_path):
+    assert build(text=WIDE).returncode == 0
+    path = tmp_path / "_build/html/book/index.html"
+    tables = BeautifulSoup(path.read_text(), "html.parser").select("main table")
+    assert ["stacks" in table["class"] for table in tables] == [True, False, False]
+    cells = [cell.get_text(strip=True) for cell in tables[0].select("tbody td")]
+    assert cells[:3] == ["unfamiliar_inputs", "accuracies0.99", ""]
+    names = tables[0].select("td .column-name")
+    assert [bool(name.select(".katex")) for name in names] == [False, True]
+    assert not tables[1].select(".column-name")
+
+
 def test_a_picture_has_its_size_and_a_second_one_for_the_dark(build, tmp_path):
     assert build(PLOT).returncode == 0
     path = tmp_path / "_build/html/book/index.html"
@@ -707,6 +734,23 @@ def test_a_page_has_what_its_figures_share_once(extension):
     names = [script["data-module"] for script in page.select("script[data-module]")]
     assert names == ["question", "two_gaussians"]
     assert len(page.select("script[id$=-traits]")) == len(page.select("div.bnn-figure")) == 3
+    begins = [script.string for script in page.select("script:not([type])")]
+    assert ["window.beginFigure" in text for text in begins] == [True, False, False, False]
+
+
+def test_the_fonts_of_formulas_have_all_that_formulas_show(root, site):
+    pages = [
+        BeautifulSoup((site / f"book/{name}.html").read_text(), "html.parser")
+        for name in ("kl_divergence", "other_roads")
+    ]
+    shown = {ord(c) for page in pages for tag in page.select(".katex-html") for c in tag.get_text()}
+    assert len(shown) > 60
+    sizes = []
+    for whole in (root / "book/_static/katex/fonts").glob("*.woff2"):
+        cut = site / "_static/katex/fonts" / whole.name
+        assert shown & {*TTFont(whole).getBestCmap()} <= {*TTFont(cut).getBestCmap()}
+        sizes.append((cut.stat().st_size, whole.stat().st_size))
+    assert sum(cut for cut, _ in sizes) < 0.75 * sum(whole for _, whole in sizes)
 
 
 def test_bars_say_what_they_fold(extension):
@@ -792,7 +836,7 @@ def test_a_page_loads_the_icons_that_it_shows_and_no_others(build, tmp_path):
     [sheet] = (site / "_static").glob("book-*.css")
     points = re.findall(r'\.(fa-[\w-]+):before\{content:"(.)"\}', sheet.read_text())
     assert shown <= {name for name, _ in points} | {"fa-lg"}
-    fonts = {font.stem: TTFont(font).getBestCmap() for font in (site / "_static").glob("*.woff")}
+    fonts = {font.stem: TTFont(font).getBestCmap() for font in (site / "_static").glob("*.woff2")}
     assert {*fonts} == {"fa-solid-900", "fa-brands-400"}
     assert {ord(point) for _, point in points} <= {*fonts["fa-solid-900"], *fonts["fa-brands-400"]}
     assert sum(map(len, fonts.values())) < 60

@@ -223,8 +223,7 @@ def shift(page):
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (375, 740)])
 def test_nothing_moves_when_it_takes_its_stills_place(cls, watched, width, height):
     page = watched(requests=False, viewport={"width": width, "height": height})
-    held = cls().to_html().replace("<script>(async", "<script>window.begin = (async")
-    held = held.replace("})();</script>", "});</script>")
+    held = cls().to_html().replace("<script>beginF", "<script>begin = () => beginF")
     head = '<!doctype html><meta name="viewport" content="width=device-width"><title>.</title>'
     page.set_content(f"{head}<p>Before.</p>{held}<p>After.</p>")
     figure = page.locator(".bnn-figure")

@@ -6,6 +6,7 @@ import json
 import pytest
 import traitlets
 from bs4 import BeautifulSoup
+from helpers.figure_clock import settle
 
 from bnn_tutorial.figures.bayes_by_counting import BayesByCounting
 from bnn_tutorial.figures.figure import BUNDLES, FIGURES
@@ -75,6 +76,20 @@ def test_each_html_form_has_places_of_its_own():
     pages = [BeautifulSoup(figure.to_html(), "html.parser") for _ in range(2)]
     ids = [node["id"] for page in pages for node in page.select("[id]")]
     assert len(ids) == len(set(ids)) == 4
+
+
+@pytest.mark.parametrize("what_comes", ["scrollTo(0, 4300)", "atRest()"])
+def test_a_figure_far_away_begins_when_the_reader_comes_or_the_page_is_at_rest(browser, what_comes):
+    with browser.new_context(viewport={"width": 800, "height": 600}) as context:
+        context.add_init_script("window.requestIdleCallback = (begin) => (window.atRest = begin)")
+        page = context.new_page()
+        above = "<div style='height: 5000px'></div>"
+        page.set_content(f"<!doctype html>{above}{BayesByCounting().to_html()}")
+        page.wait_for_function("!!window.atRest")
+        settle(page)
+        assert page.locator(".bnn-figure[data-ready]").count() == 0
+        page.evaluate(what_comes)
+        page.wait_for_selector(".bnn-figure[data-ready]")
 
 
 def test_a_notebook_gets_both_forms():

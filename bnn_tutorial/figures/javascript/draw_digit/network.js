@@ -45,35 +45,52 @@ export function drawNetworks(tensors, count, seed) {
     return { shape, weight: part("weight"), bias: part("bias") };
   });
   /** @param {{ means: Float32Array, widths: Float32Array }} part */
-  const draw = ({ means, widths }) => means.map((mean, i) => mean + widths[i] * normal());
+  const draw = ({ means, widths }) => {
+    const values = new Float32Array(means.length);
+    for (let i = 0; i < values.length; i++) values[i] = means[i] + widths[i] * normal();
+    return values;
+  };
   return Array.from({ length: count }, () =>
     posterior.map(({ shape, weight, bias }) => ({ shape, weight: draw(weight), bias: draw(bias) })),
   );
 }
 
 /**
- * Return the convolution of square feature maps (channels, side, side), without padding.
+ * Return the convolution of square feature maps (channels, side, side) by kernels of 5x5, without
+ * padding.
  *
  * @param {Float32Array} maps
  * @param {number} side
  * @param {Layer} layer
  */
-function convolve(maps, side, { shape: [outputs, inputs, kernel], weight, bias }) {
-  const outSide = side - kernel + 1;
-  const result = new Float32Array(outputs * outSide * outSide);
+function convolve(maps, side, { shape: [outputs, inputs], weight, bias }) {
+  const outSide = side - 4;
+  const area = outSide * outSide;
+  const result = new Float32Array(outputs * area);
   let next = 0;
   for (let output = 0; output < outputs; output++) {
-    const target = result.subarray(output * outSide * outSide, (output + 1) * outSide * outSide);
-    target.fill(bias[output]);
+    const start = output * area;
+    result.fill(bias[output], start, start + area);
     for (let input = 0; input < inputs; input++)
-      for (let row = 0; row < kernel; row++)
-        for (let column = 0; column < kernel; column++) {
-          const factor = weight[next++];
-          for (let y = 0; y < outSide; y++) {
-            const from = input * side * side + (y + row) * side + column;
-            for (let x = 0; x < outSide; x++) target[y * outSide + x] += factor * maps[from + x];
-          }
+      for (let row = 0; row < 5; row++) {
+        // A row of the kernel at a time: thirty networks are to answer while a finger moves.
+        const a = weight[next++];
+        const b = weight[next++];
+        const c = weight[next++];
+        const d = weight[next++];
+        const e = weight[next++];
+        for (let y = 0; y < outSide; y++) {
+          let from = (input * side + y + row) * side;
+          let to = start + y * outSide;
+          for (const end = to + outSide; to < end; to++, from++)
+            result[to] +=
+              a * maps[from] +
+              b * maps[from + 1] +
+              c * maps[from + 2] +
+              d * maps[from + 3] +
+              e * maps[from + 4];
         }
+      }
   }
   return result;
 }

@@ -27,7 +27,9 @@
 function decoded(value) {
   const { base64 } = /** @type {{ base64?: unknown }} */ (value ?? {});
   if (typeof base64 !== "string") return value;
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const characters = atob(base64);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
   return new DataView(bytes.buffer);
 }
 
