@@ -35,7 +35,8 @@
       found["wider than the page"].push(name(node));
 
   // Formulas in the documentation of a function may be.
-  for (const node of article.querySelectorAll("div.math, div.highlight pre"))
+  const boxes = "div.math, div.highlight pre, .pst-scrollable-table-container";
+  for (const node of article.querySelectorAll(boxes))
     if (!node.matches("dl.py div.math") && visible(node) && node.scrollWidth > node.clientWidth + 1)
       found["to be moved sideways"].push(`${node.scrollWidth} > ${node.clientWidth}: ${name(node)}`);
 
