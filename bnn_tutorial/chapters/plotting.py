@@ -79,13 +79,15 @@ def plot_band(
 ) -> None:
     """Fill the band (low, high) over ``x``; ``label`` says what it holds.
 
+    It covers the bands that are there already, so that each keeps its own colour.
+
     Args:
         ax: the axes to draw on.
         x: positions in ascending order, N values of any shape.
         band: lower and upper edges, N values each.
         label: such as "epistemic, 3 standard deviations".
         color: of the filling.
-        alpha: its opacity.
+        alpha: how much of the colour there is, the rest being paper.
 
     Raises:
         ValueError: the three differ in size, or ``label`` is empty.
@@ -105,6 +107,7 @@ def plot_band(
         raise ValueError(f"x, low, high have {len(x)}, {len(low)}, {len(high)} values: not equal")
     if not label:
         raise ValueError("label is empty: a band must say what it holds")
+    ax.fill_between(x, low, high, color=ax.get_facecolor(), linewidth=0)
     ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0, label=label)
 
 

@@ -41,6 +41,19 @@ def test_a_band_is_filled_between_its_edges_and_labelled():
     assert ax.get_legend_handles_labels()[1] == ["epistemic, 3 standard deviations"]
 
 
+def test_a_band_keeps_its_colour_over_another():
+    def seen(*colors):
+        figure, ax = plt.subplots()
+        x = torch.linspace(0, 1, 5)
+        for color in colors:
+            plotting.plot_band(ax, x, (-x - 1, x + 1), label="band", color=color, alpha=0.5)
+        figure.canvas.draw()
+        pixels = np.asarray(figure.canvas.buffer_rgba())
+        return tuple(pixels[pixels.shape[0] // 2, pixels.shape[1] // 3])
+
+    assert seen(plotting.ORANGE, plotting.BLUE) == seen(plotting.BLUE) != seen(plotting.ORANGE)
+
+
 def test_a_band_without_a_label_or_of_other_sizes_is_an_error():
     _, ax = plt.subplots()
     x = torch.zeros(3)
