@@ -18,7 +18,13 @@ IMAGE = re.compile(
     r'<img ([^>]*\bsrc="([^"]*_images/[^"]+\.svg)"[^>]*?)\s*/?>'
 )
 SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
-METADATA = re.compile(r"<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", re.DOTALL)
+METADATA = re.compile(
+    r"<metadata>.*?</metadata>|<!DOCTYPE[^>]*>|<!--.*?-->", re.DOTALL
+)
+# The outline of a letter, in small units.
+OUTLINE = re.compile(r'(?<=\sd=")([^"]+)" transform="scale\(0\.015625\)"')
+COMMAND = re.compile(r"([MLQCz])([^MLQCz]*)")
+COARSER = 16  # times as large a unit, a fortieth of a pixel at most
 PATH = re.compile(r'(?<=\sd=")[^"]+')
 PLACE = re.compile(r'(?<=\s[xy]=")[^"]+')
 DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -27,8 +33,12 @@ ZERO = re.compile(r"^(-?)0\.")
 LINE = re.compile(r"M[-\d. ]+(?:L[-\d. ]+)+")
 # Marks of one kind and colour, one after the other.
 MARKS = re.compile(r'<use [^>]*( style="[^"]*")/>(?:\s*<use [^>]*\1/>)+')
-NAME = re.compile(r'\bid="([A-Za-z]\w{8,})"')
-WORD = re.compile(r"\b[A-Za-z]\w{8,}\b")
+NAME = re.compile(r'\sid="([^"]*)"')
+NAMED = re.compile(r'#([A-Za-z][\w-]*)(?=["\)])')
+# A letter in its word, so many units from the first one.
+LETTER = re.compile(
+    r'(<use [^>]*?) transform="translate\((-?[\d.]+) (-?[\d.]+)\)"(?=/>)'
+)
 COLOUR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 # Of the dark theme, in red, green and blue.
 PAPER, INK = (0x12, 0x12, 0x12), (0xCE, 0xD6, 0xDD)
@@ -72,19 +82,55 @@ def _marks(found: re.Match) -> str:
     return f"<g{found[1]}>{marks}</g>"
 
 
+def _outline(found: re.Match) -> str:
+    """Return a letter's outline in larger units, point after point."""
+    parts, start, here, before = [], (0, 0), (0, 0), ""
+    for command, text in COMMAND.findall(found[1]):
+        values = [round(float(n) / COARSER) for n in NUMBERS.findall(text)]
+        points = [*zip(values[::2], values[1::2], strict=True)]
+        if command == "z":
+            here = start
+        elif command == "M":
+            start = points[0]
+        else:
+            values = [
+                part for x, y in points for part in (x - here[0], y - here[1])
+            ]
+            command = command.lower()
+        here = points[-1] if points else here
+        letter = " " if command == before else command
+        parts.append(letter + " ".join(map(str, values)))
+        before = command
+    path = "".join(parts).replace(" -", "-")
+    return f'{path}" transform="scale({COARSER / 64:g})"'
+
+
+def _letter(found: re.Match) -> str:
+    x, y = (
+        f"{float(part):.1f}".removesuffix(".0") for part in found.group(2, 3)
+    )
+    return f'{found[1]} x="{x}"' + (f' y="{y}"' if y != "0" else "")
+
+
 def small(svg: str) -> str:
     """Return a picture that looks the same and takes less.
 
     Coordinates have the digits that a screen shows, marks of one kind state
-    their colour once, and names are short.
+    their colour once, and names are short, of what is named at all.
     """
-    svg = METADATA.sub("", svg)
+    svg = OUTLINE.sub(_outline, METADATA.sub("", svg))
     svg = PATH.sub(_path, svg)
     svg = PLACE.sub(lambda place: DECIMAL.sub(_rounded, place[0]), svg)
     svg = MARKS.sub(_marks, svg)
-    names = dict.fromkeys(NAME.findall(svg))
+    svg = LETTER.sub(_letter, svg.replace("xlink:href", "href"))
+    asked = {*NAMED.findall(svg)}
+    names = (name for name in NAME.findall(svg) if name in asked)
     short = {name: f"i{number}" for number, name in enumerate(names)}
-    svg = WORD.sub(lambda word: short.get(word[0], word[0]), svg)
+    svg = NAMED.sub(lambda name: f"#{short.get(name[1], name[1])}", svg)
+    svg = NAME.sub(
+        lambda name: f' id="{short[name[1]]}"' if name[1] in short else "",
+        svg,
+    )
     return re.sub(r">\s+<", "><", svg)
 
 

@@ -694,17 +694,37 @@ def test_a_small_picture_shows_the_same(extension):
         for i in (0, 11)
     )
     other = '<use xlink:href="#mabc123456" x="1" y="2" style="fill: #654321"/>'
-    svg = f"""<svg><metadata>who</metadata><defs><path id="mabc123456" d="M 0.123456 -0.004
+    svg = f"""<svg><metadata>a</metadata><!-- a --><defs><path id="mabc123456" d="M 0.123456 -0.004
 L 12.3456 1.50
 z
 " style="a"/></defs>
-{marks}{other}<text>1.23456 mabc123456x</text></svg>"""
+{marks}{other}<g id="text_1"><text>1.23456 mabc123456x</text></g></svg>"""
     assert extension("pictures").small(svg) == (
         '<svg><defs><path id="i0" d="M0.12 0l12.18 1.5z" style="a"/></defs>'
-        '<g style="fill: #123456"><use xlink:href="#i0" x="0.12" y="0.99"/>'
-        '<use xlink:href="#i0" x="11.1" y="0.99"/></g>'
-        '<use xlink:href="#i0" x="1" y="2" style="fill: #654321"/>'
-        "<text>1.23456 mabc123456x</text></svg>"
+        '<g style="fill: #123456"><use href="#i0" x="0.12" y="0.99"/>'
+        '<use href="#i0" x="11.1" y="0.99"/></g>'
+        '<use href="#i0" x="1" y="2" style="fill: #654321"/>'
+        "<g><text>1.23456 mabc123456x</text></g></svg>"
+    )
+
+
+def test_letters_keep_outline_and_place(extension):
+    """In units of 16, each point rounded for itself, so that no error adds up."""
+    letter = (
+        '<defs><path id="DejaVuSans-4c" d="M 24 160 \nL 600 160 \nL 600 3000 \n'
+        'Q 610 3100 700 3108 \nz\nM 0 -16 \nL 31 0 \nz\n" transform="scale(0.015625)"/></defs>'
+    )
+    word = (
+        '<use xlink:href="#DejaVuSans-4c"/>'
+        '<use xlink:href="#DejaVuSans-4c" transform="translate(61.628906 0)"/>'
+        '<use xlink:href="#DejaVuSans-4c" transform="translate(99.96 -16.39)"/>'
+        '<use xlink:href="#DejaVuSans-4c" transform="translate(99.96 0) scale(0.7)"/>'
+    )
+    assert extension("pictures").small(letter + word) == (
+        '<defs><path id="i0" d="M2 10l36 0 0 178q0 6 6 6zM0-1l2 1z" '
+        'transform="scale(0.25)"/></defs>'
+        '<use href="#i0"/><use href="#i0" x="61.6"/><use href="#i0" x="100" y="-16.4"/>'
+        '<use href="#i0" transform="translate(99.96 0) scale(0.7)"/>'
     )
 
 
