@@ -1,20 +1,22 @@
 """Does a posterior earn its rent? Ten ways to predict MNIST, by score and by cost.
 
-Explained on the page "How fast, how accurate". ``--search`` trains every competitor's candidate
-settings on a part of the training images and scores them on 5,000 others; the test images are not
-even loaded. Without it, what the recorded search chose is trained from several starts and scored
-once on the test images and on foreign ones; ``--table`` writes the page's table. A run that is
-recorded is not repeated, so that a series continues where it was stopped. The data lie where
-``load_mnist`` looks: name the folder with BNN_TUTORIAL_DATA.
+Explained on the page "How fast, how accurate". ``--search`` trains every competitor at six
+settings, one after the other, on a part of the training images and scores them on 5,000 others; the
+test images are not even loaded. Without it, what the recorded search chose is trained from several
+starts and scored once on the test images and on foreign ones; ``--table`` writes the page's table.
+A run that is recorded is not repeated, so that a series continues where it was stopped. The data
+lie where ``load_mnist`` looks: name the folder with BNN_TUTORIAL_DATA.
 """
 
 import argparse
+import contextlib
 import functools
 import json
+import math
 import os
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import comparison_table
@@ -26,6 +28,7 @@ from comparison_competitors import (
     NETWORKS,
     Task,
     draw,
+    next_place,
     train_members,
 )
 from comparison_scores import NUM_RESAMPLES, difference, foreign_images, scores
@@ -36,7 +39,7 @@ from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
 
-HELD_OUT, VALIDATION_DRAWS = 5000, 10
+HELD_OUT, VALIDATION_DRAWS, SEARCH_RUNS = 5000, 10, 6
 # Passes by the number of training images: fewer images, fewer steps, but more passes.
 EPOCHS = {60_000: 10, 10_000: 30, 1_000: 150}
 
@@ -80,29 +83,37 @@ def trained(
     return models, seconds(device) - began
 
 
-def searched(network: str, size: int, name: str, number: int, *, device: str) -> dict:
-    """Train one candidate; return its scores on images that it has not seen.
+def searched(
+    network: str, size: int, name: str, number: int, *, earlier: Sequence[dict], device: str
+) -> dict:
+    """Train at the setting that follows from the earlier runs; score it on images it never saw.
 
-    The twin's run also holds the temperature that is best there.
+    The twin's run also holds the temperature that is best there. One that diverged has no scores.
     """
     competitor = COMPETITORS[name]
+    assert competitor.regularizer is not None
+    own = {"network": network, "size": size, "competitor": name}
+    tried = {tuple(run["place"]): nll(run) for run in earlier if own.items() <= run.items()}
+    place = next_place(tried)
     data, held_out = training_images(size, True, device)
-    setting = competitor.candidates[number]
-    models, took = trained(name, Task(network, data, EPOCHS[size], 0), setting, device)
+    setting = competitor.regularizer.setting(place)
+    found = own | {"number": number, "place": place, "setting": setting, "scores": None}
+    try:
+        models, took = trained(name, Task(network, data, EPOCHS[size], 0), setting, device)
+    except bt.NonFiniteLossError:
+        return found
     images, labels = held_out.tensors
     logits = draw(name, models, images, min(VALIDATION_DRAWS, max(competitor.draws)))
-    found = {
-        "network": network,
-        "size": size,
-        "competitor": name,
-        "number": number,
-        "setting": setting,
-        "training_seconds": took,
-        "scores": LIKELIHOOD.metrics(logits, labels),
-    }
     if name == REFERENCE[0]:
-        found["temperature"] = bt.TemperatureScaling().fit(logits[0], labels).temperature
-    return found
+        found["temperature"] = 1.0
+        with contextlib.suppress(ValueError):  # no other is better where logits say nothing
+            found["temperature"] = bt.TemperatureScaling().fit(logits[0], labels).temperature
+    return found | {"scores": LIKELIHOOD.metrics(logits, labels), "training_seconds": took}
+
+
+def nll(run: dict) -> float:
+    """Return a search run's NLL, infinite of one that diverged."""
+    return run["scores"]["nll"] if run["scores"] else math.inf
 
 
 def measured(network: str, size: int, seed: int, name: str, *, chosen: dict, device: str) -> dict:
@@ -140,16 +151,12 @@ def measured(network: str, size: int, seed: int, name: str, *, chosen: dict, dev
 def choices(runs: Iterable[dict]) -> dict[tuple[str, int, str], dict]:
     """Return the run with the lowest validation NLL, by network, size and competitor.
 
-    Only where all candidates were tried.
+    Only where a search has ended.
     """
     groups: dict[tuple[str, int, str], list[dict]] = {}
     for run in runs:
         groups.setdefault((run["network"], run["size"], run["competitor"]), []).append(run)
-    return {
-        key: min(group, key=lambda run: run["scores"]["nll"])
-        for key, group in groups.items()
-        if len(group) == len(COMPETITORS[key[2]].candidates)
-    }
+    return {key: min(group, key=nll) for key, group in groups.items() if len(group) == SEARCH_RUNS}
 
 
 def search_summaries(runs: list[dict]) -> list[dict]:
@@ -209,7 +216,7 @@ def summaries(runs: list[dict]) -> list[dict]:
 def main(argv: list[str] | None = None) -> None:
     """Search, or train and score what was chosen, or write the page's table."""
     parser = argparse.ArgumentParser(description=first_line(__doc__))
-    parser.add_argument("--search", action="store_true", help="try all candidate settings")
+    parser.add_argument("--search", action="store_true", help="choose every competitor's settings")
     parser.add_argument("--table", action="store_true", help="only write the page's table")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     parser.add_argument("--sizes", nargs="+", type=int, choices=EPOCHS, default=[*EPOCHS])
@@ -227,26 +234,25 @@ def main(argv: list[str] | None = None) -> None:
     settings = {"device": arguments.device, "epochs": EPOCHS, "batch_size": BATCH_SIZE}
     cells = [(network, size) for network in arguments.networks for size in arguments.sizes]
     if arguments.search:
-        complete_record(
-            arguments.output or comparison_table.SEARCH_RECORD,
-            plan=[
-                (*cell, name, number)
-                for cell in cells
-                for name in arguments.competitors
-                for number in range(len(COMPETITORS[name].candidates))
-            ],
-            run=functools.partial(searched, device=arguments.device),
-            key=lambda run: (run["network"], run["size"], run["competitor"], run["number"]),
-            summaries=search_summaries,
-            settings=settings | {"held_out": HELD_OUT, "draws": VALIDATION_DRAWS},
-            jobs=arguments.jobs,
-        )
+        path = arguments.output or comparison_table.SEARCH_RECORD
+        names = [name for name in arguments.competitors if COMPETITORS[name].regularizer]
+        for number in range(SEARCH_RUNS):  # each follows from those before
+            earlier = json.loads(path.read_text())["runs"] if path.is_file() else []
+            complete_record(
+                path,
+                plan=[(*cell, name, number) for cell in cells for name in names],
+                run=functools.partial(searched, earlier=earlier, device=arguments.device),
+                key=lambda run: (run["network"], run["size"], run["competitor"], run["number"]),
+                summaries=search_summaries,
+                settings=settings | {"held_out": HELD_OUT, "draws": VALIDATION_DRAWS},
+                jobs=arguments.jobs,
+            )
         return
     chosen = choices(json.loads(comparison_table.SEARCH_RECORD.read_text())["runs"])
     for cell in cells:
         for name in arguments.competitors:
             if (*cell, COMPETITORS[name].settings_of or name) not in chosen:
-                parser.error(f"{name} on {cell}: not all its candidates are recorded; --search")
+                parser.error(f"{name} on {cell}: its search has not ended; --search")
     complete_record(
         arguments.output or comparison_table.RECORD,
         plan=[

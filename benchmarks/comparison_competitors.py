@@ -1,13 +1,14 @@
 """Who takes part in the comparison on MNIST, how each is trained, and what may be chosen for it.
 
-Explained on the page "How fast, how accurate". Every competitor has six candidate settings: two
-learning rates by three values of what regularizes it. Its own settings are chosen on images that no
-training saw; who is made of others (an ensemble, Laplace's Gaussian around MAP) takes theirs.
+Explained on the page "How fast, how accurate". A competitor has a learning rate and one number that
+regularizes it, which a search chooses on images that no training saw: it begins at the same rate
+for all and goes on beside what was best so far, so that no grid has an edge. Who is made of others
+(an ensemble, Laplace's Gaussian around MAP) takes their settings.
 """
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,9 @@ from torch.utils.data import TensorDataset
 import bnn_tutorial as bt
 
 BATCH_SIZE, NUM_MEMBERS = 128, 5
-RATES = (3e-3, 1e-2)
+# Where a search begins, how far one of its steps goes, and in which order it tries the neighbours.
+START_RATE, RATE_FACTOR = 1e-2, 3.0
+STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 LIKELIHOOD = bt.CategoricalLikelihood()
 
 
@@ -106,9 +109,9 @@ def train_map(task: Task, learning_rate: float, prior_scale: float) -> nn.Module
     return trained(task, network, torch.optim.Adam(parts, learning_rate, fused=True))
 
 
-def train_dropout(task: Task, learning_rate: float, rate: float) -> nn.Module:
-    """Train with dropout behind each hidden layer of the head."""
-    network = task.untrained()
+def train_dropout(task: Task, learning_rate: float, odds: float) -> nn.Module:
+    """Train with dropout behind each hidden layer of the head, at a rate of odds / (1 + odds)."""
+    network, rate = task.untrained(), odds / (1 + odds)
     layers = (
         (layer, nn.Dropout(rate)) if isinstance(layer, nn.ReLU) else (layer,)
         for layer in network.head.children()
@@ -151,24 +154,49 @@ def last_layer_laplace(task: Task, network: nn.Module) -> nn.Module:
     return bt.laplace(network, task.data, LIKELIHOOD, covariance=covariance)
 
 
-def grid(name: str, values: tuple[float, ...]) -> tuple[dict[str, float], ...]:
-    """Return every learning rate with every value of ``name``."""
-    return tuple({"learning_rate": rate, name: value} for rate in RATES for value in values)
+@dataclass(frozen=True)
+class Regularizer:
+    """The number besides the rate that a search chooses: its start, and the factor of a step."""
+
+    name: str
+    start: float
+    factor: float
+
+    def setting(self, place: tuple[int, int]) -> dict[str, float]:
+        """Return learning rate and regularizer so many steps away from the start."""
+        rate, value = place
+        return {
+            "learning_rate": START_RATE * RATE_FACTOR**rate,
+            self.name: self.start * self.factor**value,
+        }
+
+
+def next_place(tried: Mapping[tuple[int, int], float]) -> tuple[int, int]:
+    """Return what a search tries next: the first new neighbour of the best that has one.
+
+    Args:
+        tried: the NLL at each place so far.
+    """
+    for rate, value in sorted(tried, key=lambda place: tried[place]):
+        for up, right in STEPS:
+            if (rate + up, value + right) not in tried:
+                return rate + up, value + right
+    return 0, 0
 
 
 @dataclass(frozen=True)
 class Competitor:
     """One way to a prediction.
 
-    ``candidates`` are its own settings, or it has those of ``settings_of``; ``draws`` is how many
-    networks a prediction averages, each number a prediction of its own; ``share`` how much of the
-    passes each of ``members`` gets; ``afterwards`` what is made of a trained network, and
+    Its settings are searched along ``regularizer``, or are those of ``settings_of``; ``draws`` is
+    how many networks a prediction averages, each number a prediction of its own; ``share`` how much
+    of the passes each of ``members`` gets; ``afterwards`` what is made of a trained network, and
     ``context`` that in which it predicts.
     """
 
     train: Callable[..., nn.Module]
     draws: tuple[int, ...]
-    candidates: tuple[dict[str, float], ...] = ()
+    regularizer: Regularizer | None = None
     settings_of: str | None = None
     members: int = 1
     share: float = 1.0
@@ -177,12 +205,12 @@ class Competitor:
 
 
 COMPETITORS = {
-    "twin": Competitor(train_twin, (1,), grid("weight_decay", (0.1, 0.3, 1.0))),
+    "twin": Competitor(train_twin, (1,), Regularizer("weight_decay", 0.3, 3.0)),
     # A maximum of the density needs a wider prior than a posterior does: with many weights it falls
     # to zero otherwise.
-    "MAP": Competitor(train_map, (1,), grid("prior_scale", (2.0, 6.0, 20.0))),
+    "MAP": Competitor(train_map, (1,), Regularizer("prior_scale", 6.0, 2.0)),
     "MC dropout": Competitor(
-        train_dropout, (5, 30), grid("rate", (0.1, 0.2, 0.4)), context=bt.mc_dropout
+        train_dropout, (5, 30), Regularizer("odds", 0.25, 2.5), context=bt.mc_dropout
     ),
     "Laplace, last layer": Competitor(
         train_map, (30,), settings_of="MAP", afterwards=last_layer_laplace
@@ -192,11 +220,11 @@ COMPETITORS = {
     ),
     "ensemble of five": Competitor(train_twin, (5,), settings_of="twin", members=NUM_MEMBERS),
     "mean field, KL weight 1": Competitor(
-        train_mean_field, (5, 30), grid("prior_scale", (0.5, 1.0, 2.0))
+        train_mean_field, (5, 30), Regularizer("prior_scale", 2.0, 2.0)
     ),
-    "IVON, KL weight 1": Competitor(train_ivon, (5, 30), grid("prior_scale", (0.5, 1.0, 2.0))),
+    "IVON, KL weight 1": Competitor(train_ivon, (5, 30), Regularizer("prior_scale", 2.0, 2.0)),
     "mean field, tempered": Competitor(
-        train_tempered, (5, 30), grid("kl_weight", (0.01, 0.03, 0.1))
+        train_tempered, (5, 30), Regularizer("kl_weight", 0.03, 3.0)
     ),
     "five mean fields, tempered": Competitor(
         train_tempered, (5, 30), settings_of="mean field, tempered", members=NUM_MEMBERS

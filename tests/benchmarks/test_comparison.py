@@ -1,11 +1,12 @@
 import json
+import math
 
 import comparison
 import comparison_scores
 import comparison_table
 import pytest
 import torch
-from comparison_competitors import COMPETITORS, NETWORKS, Task, train_members
+from comparison_competitors import COMPETITORS, NETWORKS, Task, next_place, train_members
 from comparison_scores import difference, scores
 from records import PAGE, table_in
 from torch import nn
@@ -13,7 +14,14 @@ from torch.utils.data import TensorDataset
 
 import bnn_tutorial as bt
 
-OWN = {name for name, competitor in COMPETITORS.items() if competitor.candidates}
+OWN = {name for name, competitor in COMPETITORS.items() if competitor.regularizer}
+
+
+def start_of(name):
+    """The setting with which the search of a competitor begins."""
+    regularizer = COMPETITORS[COMPETITORS[name].settings_of or name].regularizer
+    assert regularizer is not None
+    return regularizer.setting((0, 0))
 
 
 def logits(num_draws, num_rows, seed):
@@ -107,8 +115,35 @@ def task(network, num_rows=100, epochs=1, seed=0):
     return Task(network, TensorDataset(images[:num_rows], targets[:num_rows]), epochs, seed)
 
 
-def test_all_have_as_many_candidates():
-    assert {len(COMPETITORS[name].candidates) for name in OWN} == {6}
+def test_a_search_goes_on_beside_the_best_and_settles_there():
+    """On a bowl whose lowest place is two steps away it is found within six tries, and not left."""
+
+    def bowl(place):
+        return (place[0] - 0.2) ** 2 + (place[1] - 1.8) ** 2
+
+    tried = {}
+    for _ in range(6):
+        place = next_place(tried)
+        assert place not in tried
+        tried[place] = bowl(place)
+    assert min(tried, key=tried.__getitem__) == (0, 2)
+    assert [*tried][:3] == [(0, 0), (0, 1), (0, 2)]
+    # One that diverges everywhere is tried elsewhere each time, and a tie ends nothing.
+    lost = {}
+    for _ in range(6):
+        lost[next_place(lost)] = float("inf")
+    assert len(lost) == 6
+
+
+def test_a_step_of_the_search_multiplies():
+    regularizer = COMPETITORS["twin"].regularizer
+    assert regularizer.setting((0, 0)) == {"learning_rate": 0.01, "weight_decay": 0.3}
+    assert regularizer.setting((1, -2)) == pytest.approx(
+        {"learning_rate": 0.03, "weight_decay": 0.3 / 9}
+    )
+
+
+def test_who_has_no_search_takes_the_settings_of_one_that_has():
     for name, competitor in COMPETITORS.items():
         assert (competitor.settings_of in OWN) == (name not in OWN)
 
@@ -117,8 +152,7 @@ def test_all_have_as_many_candidates():
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_every_competitor_predicts_in_as_many_draws_as_it_says(digits, name, network):
     competitor = COMPETITORS[name]
-    setting = COMPETITORS[competitor.settings_of or name].candidates[0]
-    models = train_members(name, task(network, 64), setting)
+    models = train_members(name, task(network, 64), start_of(name))
     assert len(models) == competitor.members
     images = digits[False].tensors[0][:4]
     for num_draws in competitor.draws:
@@ -130,7 +164,7 @@ def test_every_competitor_predicts_in_as_many_draws_as_it_says(digits, name, net
 
 
 def test_members_start_apart_and_the_first_is_the_twin(digits):
-    setting = COMPETITORS["twin"].candidates[0]
+    setting = start_of("twin")
     (twin,) = train_members("twin", task("LeNet-5"), setting)
     members = train_members("ensemble of five", task("LeNet-5"), setting)
     weights = [nn.utils.parameters_to_vector(m.parameters()) for m in (twin, *members)]
@@ -177,7 +211,7 @@ def test_a_search_never_sees_a_test_image(digits, monkeypatch):
     monkeypatch.setattr(bt, "load_mnist", refuse)
     monkeypatch.setattr(comparison, "HELD_OUT", 1000)
     for name in OWN:
-        comparison.searched("LeNet-5", 100, name, 0, device="cpu")
+        comparison.searched("LeNet-5", 100, name, 0, earlier=(), device="cpu")
 
 
 def test_what_is_chosen_by_is_not_learnt_from(digits, monkeypatch):
@@ -211,7 +245,23 @@ def run_of(name, number, nll):
     }
 
 
-def test_the_lowest_nll_is_chosen_when_all_candidates_were_tried():
+def test_a_search_that_diverges_says_so_and_goes_on(digits, monkeypatch):
+    monkeypatch.setattr(comparison, "HELD_OUT", 200)
+    settings = []
+
+    def diverge(name, task, setting, device):
+        settings.append(setting)
+        raise bt.NonFiniteLossError("the loss is infinite", 1, 1, math.inf, 0.0)
+
+    monkeypatch.setattr(comparison, "trained", diverge)
+    runs = []
+    for number in range(2):
+        runs.append(comparison.searched("LeNet-5", 100, "twin", number, earlier=runs, device="cpu"))
+    assert [run["scores"] for run in runs] == [None, None]
+    assert settings[0] != settings[1]
+
+
+def test_the_lowest_nll_is_chosen_when_a_search_has_ended():
     runs = [run_of("twin", number, abs(number - 2.4)) for number in range(6)]
     runs += [run_of("MAP", number, 0.1) for number in range(5)]
     found = comparison.choices(runs)
@@ -252,8 +302,14 @@ def test_the_program_searches_trains_and_continues(digits, tmp_path, monkeypatch
 
 def test_the_recorded_search_is_the_program_s():
     search = json.loads(comparison_table.SEARCH_RECORD.read_text())
+    earlier = {}
     for run in search["runs"]:
-        assert run["setting"] == COMPETITORS[run["competitor"]].candidates[run["number"]]
+        tried = earlier.setdefault((run["network"], run["size"], run["competitor"]), {})
+        assert run["number"] == len(tried)
+        assert tuple(run["place"]) == next_place(tried)
+        regularizer = COMPETITORS[run["competitor"]].regularizer
+        assert run["setting"] == pytest.approx(regularizer.setting(tuple(run["place"])))
+        tried[tuple(run["place"])] = comparison.nll(run)
     assert search["summary"] == comparison.search_summaries(search["runs"])
 
 
