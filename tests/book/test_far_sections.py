@@ -50,7 +50,7 @@ def test_nothing_waits_where_a_place_is_asked_for(page, server):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index", "draw_a_digit", "api/layers"])
+@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index", "draw_a_digit"])
 def test_nothing_moves_while_a_page_opens(browser, server, name, theme):
     with browser.new_context(
         viewport={"width": 1280, "height": 900}, color_scheme=theme
