@@ -119,7 +119,7 @@ def test_on_a_phone_each_check_shows_its_result(browser, server):
     with browser.new_context(viewport={"width": 375, "height": 740}) as context:
         page = context.new_page()
         ends = []
-        for name in ("verified_equations", "verified_equations_of_classifiers"):
+        for name in ("verified_equations", "verified_equations_from_the_cnn"):
             page.goto(f"{server}/book/{name}.html")
             results = page.locator(".check-table td:nth-child(4)")
             ends += results.evaluate_all(

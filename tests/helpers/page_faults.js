@@ -34,8 +34,8 @@
     if (visible(node) && node.getBoundingClientRect().right > width + 1 && !inScrollingBox(node))
       found["wider than the page"].push(name(node));
 
-  // Formulas in the documentation of a function may be.
   const boxes = "div.math, div.highlight pre, .pst-scrollable-table-container";
+  // Formulas in the documentation of a function may be.
   for (const node of article.querySelectorAll(boxes))
     if (!node.matches("dl.py div.math") && visible(node) && node.scrollWidth > node.clientWidth + 1)
       found["to be moved sideways"].push(`${node.scrollWidth} > ${node.clientWidth}: ${name(node)}`);
