@@ -15,7 +15,7 @@ book: notebooks _build/html.built ## Execute the notebooks that changed and buil
 
 # A site is built whole, or it is left as it is: Sphinx alone would not see that the package, or what
 # a notebook showed, is another.
-_build/html.built: $(shell find book bnn_tutorial _config.yml _toc.yml requirements.txt -not -path '*__pycache__*') \
+_build/html.built: $(shell find book bnn_tutorial _config.yml _toc.yml requirements.txt -type f -not -path '*__pycache__*') \
 		$(wildcard _build/executed .git/config) $(if $(BNN_TUTORIAL_REPOSITORY),always) \
 		$(if $(wildcard _build/html/index.html),,always) | notebooks
 	@echo "== Building the site, in half a minute."

@@ -1,7 +1,8 @@
 """The bar of a folded cell says what it folds.
 
 Below it a reader sees a figure, a table or nothing. The bar names the code of
-the one or the other, or else what the cell defines.
+the one or the other, or else what the cell defines. A cell of which nothing
+is to be seen leaves no gap.
 """
 
 import ast
@@ -75,9 +76,13 @@ def _shown(output: nodes.Element | None) -> str:
 
 
 def name_folds(app: Sphinx, doctree: nodes.document) -> None:
-    """Give each folded cell its label."""
-    for cell in doctree.findall(nodes.container):
-        if cell.get("nb_element") == "cell_code" and cell.get("hide_mode"):
+    """Give each folded cell its label, and drop the empty ones."""
+    for cell in list(doctree.findall(nodes.container)):
+        if cell.get("nb_element") != "cell_code":
+            continue
+        if not cell.children:
+            cell.parent.remove(cell)
+        elif cell.get("hide_mode"):
             parts = {
                 part.get("nb_element"): part
                 for part in cell.children

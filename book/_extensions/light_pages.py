@@ -4,11 +4,14 @@ The theme and its companions bring thirteen style sheets, Font Awesome as a
 script of 1.5 MB and as fonts of two thousand icons, and scripts that hold up
 the first paint. When the site is built, the rules that its pages and scripts
 can use become one sheet, and fonts keep what is asked of them: the icons that
-those rules name, the letters that formulas are made of.
+those rules name, the letters that formulas are made of. Scripts that answer a
+pointer alone come when the page stands.
 """
 
+import base64
 import hashlib
 import html
+import json
 import logging
 import os
 import re
@@ -36,6 +39,11 @@ AWESOME = "vendor/fontawesome"
 BLOCKING = re.compile(
     r"<script(?![^>]*\b(?:defer|async|type)\b)(?=[^>]*\bsrc=)"
 )
+# Menus and tooltips, and the buttons that copy code.
+LATE = re.compile(
+    r'\s*<script defer\b[^>]*\bsrc="'
+    r'([^"]*/(?:bootstrap|clipboard\.min|copybutton)\.js[^"]*)"></script>'
+)
 OPTIONS = re.compile(r"<script[^>]*documentation_options\.js[^>]*></script>")
 AWESOME_SCRIPT = re.compile(
     rf"\s*<(?:script|link rel=\"preload\")[^>]*{AWESOME}[^>]*>(?:</script>)?"
@@ -48,6 +56,12 @@ FIGURE_PART = re.compile(
 )
 ICON = re.compile(r"[\ue000-\uf8ff]")
 KATEX_FONTS = "katex/fonts"
+# Those of nearly all formulas come with the style, not after it, so that no
+# formula changes its width in sight.
+FIRST_FONTS = tuple(
+    f"KaTeX_{name}.woff2"
+    for name in ("Main-Regular", "Math-Italic", "AMS-Regular")
+)
 # A font of Font Awesome, its family, its weight, and how a page asks for it.
 # The theme's own style names the families of version 5.
 FONTS = (
@@ -222,6 +236,18 @@ def without_repeats(page: str) -> str:
     return FIGURE_PART.sub(first, page)
 
 
+def _late(page: str) -> str:
+    """Return a page that asks for some scripts when it stands, in order."""
+    addresses = json.dumps([html.unescape(a) for a in LATE.findall(page)])
+    ask = (
+        '<script>addEventListener("DOMContentLoaded", () => {'
+        f"for (const src of {addresses}) document.head.append(Object.assign("
+        'document.createElement("script"), {src, async: false}));})</script>'
+        "\n</head>"
+    )
+    return LATE.sub("", page).replace("</head>", ask, 1)
+
+
 def lighten(site: Path) -> None:
     """Give the pages of a site one style sheet and deferred scripts."""
     site = site.resolve()
@@ -248,16 +274,22 @@ def lighten(site: Path) -> None:
         + _icon_faces(style, texts.values(), static)
         + style
     )
+    # All characters of all pages are few, and a formula's are among them.
+    characters = "".join({*html.unescape("".join(texts.values()))})
+    for font in (static / KATEX_FONTS).glob("*.woff2"):
+        _cut(font, characters, font)
+        if font.name in FIRST_FONTS:
+            data = base64.b64encode(font.read_bytes()).decode()
+            style = style.replace(
+                f"url({KATEX_FONTS}/{font.name})",
+                f"url(data:font/woff2;base64,{data})",
+            )
+            font.unlink()
     digest = hashlib.sha256(style.encode()).hexdigest()[:8]
     made = static / f"book-{digest}.css"
     for sheet in order:
         sheet.unlink()
     made.write_text(style, encoding="utf-8")
-
-    # All characters of all pages are few, and a formula's are among them.
-    characters = "".join({*html.unescape("".join(texts.values()))})
-    for font in (static / KATEX_FONTS).glob("*.woff2"):
-        _cut(font, characters, font)
 
     # What inline scripts ask for at once stands before them, inline too.
     path = static / "documentation_options.js"
@@ -268,7 +300,8 @@ def lighten(site: Path) -> None:
         text = AWESOME_SCRIPT.sub("", text)
         text = SHEET.sub(lambda _, links=links: next(links, ""), text)
         text = OPTIONS.sub(lambda _: options, text)
-        text = without_repeats(BLOCKING.sub("<script defer", text))
+        text = _late(BLOCKING.sub("<script defer", text))
+        text = without_repeats(text)
         page.write_text(text, encoding="utf-8")
     shutil.rmtree(static / "vendor")
 

@@ -16,7 +16,7 @@ for (const entry of document.querySelectorAll(".citation-list > .citation"))
   entry.setAttribute("role", "listitem");
 
 // What is wider than its box can be scrolled by the arrow keys. A box far below the screen is measured
-// when it comes near.
+// when it comes near, and again when the letters have come that it asks for.
 const boxes = document.querySelectorAll(
   ".pst-scrollable-table-container, div.math, .pictures, pre, .cell_output > .output",
 );
@@ -28,7 +28,12 @@ const observer = new ResizeObserver((entries) => {
     else target.removeAttribute("tabindex");
   });
 });
-for (const box of boxes) observer.observe(box);
+const measure = () => {
+  observer.disconnect();
+  for (const box of boxes) observer.observe(box);
+};
+measure();
+document.fonts.addEventListener("loadingdone", measure);
 
 // Where a search lists what it found, a formula is read once, and without its source; what is hidden is not read.
 /* global Search */

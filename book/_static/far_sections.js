@@ -1,7 +1,7 @@
 // Lays out the sections that waited, one after the other, when the page has nothing else to do, and all
 // at once when a link to a place is followed or something in the text has the focus. Explained in book/_extensions/far_sections.py.
 {
-  const sections = [...document.querySelectorAll(".bd-article section > section")];
+  const sections = [...document.querySelectorAll(".bd-article section > :is(section, dl.py)")];
   const idle = window.requestIdleCallback ?? setTimeout; // which Safari lacks
   const layOutNext = () => {
     const section = sections.shift();

@@ -1,5 +1,7 @@
 """The book's own Sphinx extensions, alone and in a small book built with the real configuration."""
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -765,11 +767,19 @@ def test_the_fonts_of_formulas_have_all_that_formulas_show(root, site):
     ]
     shown = {ord(c) for page in pages for tag in page.select(".katex-html") for c in tag.get_text()}
     assert len(shown) > 60
+    [sheet] = (site / "_static").glob("book-*.css")
+    within = {}  # in the style sheet: those of nearly all formulas, which must not come late
+    for data in re.findall(r"data:font/woff2;base64,([\w+/=]+)", sheet.read_text()):
+        font = base64.b64decode(data)
+        within[TTFont(io.BytesIO(font))["name"].getDebugName(6)] = font
+    assert {*within} == {"KaTeX_Main-Regular", "KaTeX_Math-Italic", "KaTeX_AMS-Regular"}
     sizes = []
     for whole in (root / "book/_static/katex/fonts").glob("*.woff2"):
-        cut = site / "_static/katex/fonts" / whole.name
-        assert shown & {*TTFont(whole).getBestCmap()} <= {*TTFont(cut).getBestCmap()}
-        sizes.append((cut.stat().st_size, whole.stat().st_size))
+        path = site / "_static/katex/fonts" / whole.name
+        assert path.is_file() != (whole.stem in within)
+        cut = within.get(whole.stem) or path.read_bytes()
+        assert shown & {*TTFont(whole).getBestCmap()} <= {*TTFont(io.BytesIO(cut)).getBestCmap()}
+        sizes.append((len(cut), whole.stat().st_size))
     assert sum(cut for cut, _ in sizes) < 0.75 * sum(whole for _, whole in sizes)
 
 
@@ -821,6 +831,8 @@ def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):
         scripts = page.select("script[src]")
         assert len(scripts) > 5
         assert all(script.has_attr("defer") for script in scripts)
+        late = page.find("script", string=re.compile("async: false")).string
+        assert re.findall(r"/([\w.]+)\.js\?", late) == ["clipboard.min", "copybutton", "bootstrap"]
         assert page.find("script", string=re.compile("const DOCUMENTATION_OPTIONS"))
 
 

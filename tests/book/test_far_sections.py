@@ -49,11 +49,11 @@ def test_nothing_waits_where_a_place_is_asked_for(page, server):
     assert not page.evaluate(WAITS)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index", "draw_a_digit"])
-def test_nothing_moves_while_a_page_opens(browser, server, name, theme):
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (375, "light")])
+@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index", "draw_a_digit", "notation"])
+def test_nothing_moves_while_a_page_opens(browser, server, name, width, theme):
     with browser.new_context(
-        viewport={"width": 1280, "height": 900}, color_scheme=theme
+        viewport={"width": width, "height": 900}, color_scheme=theme
     ) as context:
         page = context.new_page()
         page.goto(f"{server}/book/{name}.html", wait_until="commit")
@@ -68,3 +68,16 @@ def test_a_page_begins_with_the_theme_that_stays(page, server):
     page.route("**/*.js*", lambda route: route.abort())
     page.goto(f"{server}/book/glossary.html")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_menus_tooltips_and_copies_come_when_the_page_stands(page, server):
+    page.goto(f"{server}/{CHAPTER}")
+    page.locator(".cell_input .copybtn").first.dispatch_event("click")
+    page.wait_for_selector(".copybtn.success", state="attached")
+    page.hover("[data-bs-toggle=tooltip]:visible")
+    page.wait_for_selector(".tooltip.show")
+    menu = page.locator(".dropdown-toggle[data-bs-toggle=dropdown]").first
+    menu.click()
+    assert menu.get_attribute("aria-expanded") == "true"
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function("document.querySelectorAll('.bd-toc-nav a.active').length")
