@@ -82,11 +82,11 @@ def test_summaries_are_means_and_standard_deviations_over_seeds():
 @pytest.mark.parametrize(
     ("change", "reached"),
     [
-        ({}, ["yes", "no", "no", "yes"]),  # all as the twin: nothing is lower
-        ({"nll": 0.029, "ece": 0.002}, ["yes"] * 4),
-        ({"accuracy": 0.989}, ["yes", "no", "no", "yes"]),
-        ({"accuracy": 0.9889}, ["no", "no", "no", "yes"]),
-        ({"auroc": 0.9899}, ["yes", "no", "no", "no"]),
+        ({}, ["yes", "no", "yes"]),  # all as the twin: nothing is lower
+        ({"nll": 0.029}, ["yes"] * 3),
+        ({"accuracy": 0.989}, ["yes", "no", "yes"]),
+        ({"accuracy": 0.9889}, ["no", "no", "yes"]),
+        ({"auroc": 0.9899}, ["yes", "no", "no"]),
     ],
 )
 def test_targets(change, reached):
