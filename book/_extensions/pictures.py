@@ -7,6 +7,7 @@ in the page, so that nothing moves when they come.
 """
 
 import colorsys
+import math
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +43,8 @@ LETTER = re.compile(
 COLOUR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 # Of the dark theme, in red, green and blue.
 PAPER, INK = (0x12, 0x12, 0x12), (0xCE, 0xD6, 0xDD)
+Point = tuple[float, float]
+STRAIGHT = 0.05  # what a line may lose to the side, a fifteenth of a pixel
 NEUTRAL = 0.12  # up to this saturation a colour is a grey
 DIM = 0.45  # below this lightness a line is lost on the dark paper
 POINT = 4 / 3  # pixels
@@ -55,9 +58,36 @@ def _rounded(found: re.Match) -> str:
     return "0" if text in {"", "-", "-0"} else text
 
 
+def _aside(place: Point, start: Point, end: Point) -> float:
+    """Return how far a point is from a straight line between two others."""
+    (x, y), (dx, dy) = (
+        (one[0] - start[0], one[1] - start[1]) for one in (place, end)
+    )
+    length = dx * dx + dy * dy
+    along = min(max((x * dx + y * dy) / length, 0), 1) if length else 0
+    return math.hypot(x - along * dx, y - along * dy)
+
+
+def _needed(points: list[Point]) -> list[Point]:
+    """Return the points without which a line would look different.
+
+    By the method of Ramer (1972), and Douglas and Peucker (1973).
+    """
+    needed, parts = {0, len(points) - 1}, [(0, len(points) - 1)]
+    while parts:
+        first, last = parts.pop()
+        ends = points[first], points[last]
+        far = {i: _aside(points[i], *ends) for i in range(first + 1, last)}
+        most = max(far, key=far.__getitem__, default=first)
+        if far.get(most, 0) > STRAIGHT:
+            needed.add(most)
+            parts += [(first, most), (most, last)]
+    return [points[i] for i in sorted(needed)]
+
+
 def _steps(numbers: list[float]) -> str:
     """Return the way from each point of a line to the next one."""
-    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    points = _needed(list(zip(numbers[::2], numbers[1::2], strict=True)))
     steps = []
     for (x, y), (next_x, next_y) in pairwise(points):
         step = (round(next_x - x, 2), round(next_y - y, 2))

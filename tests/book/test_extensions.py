@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import os
 import re
 import shutil
@@ -10,9 +11,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -744,6 +747,21 @@ def test_a_picture_that_matplotlib_did_not_draw_stays_as_it_is(extension, tmp_pa
 def test_a_line_keeps_its_points(extension):
     svg = '<path d="M 1 1\nL 11.5 0\nL 11.3 0.5\nz\nM 2.04 -3\nL 2.04 -3\nQ 1 2 3 4"/>'
     assert extension("pictures").small(svg) == '<path d="M1 1l10.5-1-.2 .5zM2.04 -3l0 0Q1 2 3 4"/>'
+
+
+def test_a_line_loses_no_more_than_a_screen_shows(extension):
+    line = [(2.0 * i, 50 + 40 * math.sin(i / 10) * math.exp(-i / 150)) for i in range(300)]
+    drawn = " L ".join(f"{x:.6f} {y:.6f}" for x, y in line)
+    [path] = re.findall(r'd="M([^"]*)"', extension("pictures").small(f'<path d="M {drawn}"/>'))
+    numbers = [float(part) for part in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", path)]
+    steps = zip(numbers[::2], numbers[1::2], strict=True)
+    places = [*accumulate(steps, lambda a, b: (a[0] + b[0], a[1] + b[1]))]
+    assert len(places) < 0.7 * len(line)
+    xs, ys = zip(*places, strict=True)
+    off = [abs(y - np.interp(x, xs, ys)) for x, y in line]
+    # 0.05 to the side, where the line is steepest, and a coordinate's own rounding.
+    assert max(off) < 0.05 * math.hypot(1, 2) + 0.06
+    assert places[-1] == pytest.approx(line[-1], abs=0.06)
 
 
 def test_a_page_has_what_its_figures_share_once(extension):
