@@ -141,8 +141,9 @@ def train_ivon(task: Task, learning_rate: float, prior_scale: float) -> nn.Modul
         groups(network, lambda std: {"prior_std": std}, prior_scale),
         10 * learning_rate,  # a share of a Newton step
         num_data=len(task.data),
-        init_hessian=0.1,
-        betas=(0.9, 0.9995),
+        # A wide posterior at the start drowns the weights in noise, and they stay at chance.
+        init_hessian=10.0,
+        betas=(0.9, 0.999),
     )
     return optimizer.posterior(trained(task, network, optimizer, passes=2))
 
@@ -222,7 +223,7 @@ COMPETITORS = {
     "mean field, KL weight 1": Competitor(
         train_mean_field, (5, 30), Regularizer("prior_scale", 2.0, 2.0)
     ),
-    "IVON, KL weight 1": Competitor(train_ivon, (5, 30), Regularizer("prior_scale", 2.0, 2.0)),
+    "IVON, KL weight 1": Competitor(train_ivon, (5, 30), Regularizer("prior_scale", 4.0, 2.0)),
     "mean field, tempered": Competitor(
         train_tempered, (5, 30), Regularizer("kl_weight", 0.03, 3.0)
     ),
