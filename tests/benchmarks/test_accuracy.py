@@ -140,7 +140,7 @@ def test_the_program_runs_every_network(small_data, tmp_path, monkeypatch):
     assert record["images"] == [40, 40, 40]
     search = json.loads(accuracy_table.SEARCH_RECORD.read_text())
     table = accuracy_table.table(record, search)
-    assert len([line for line in table.splitlines() if line.startswith("| ")]) == 2 + 9 + 2 + 12
+    assert len([line for line in table.splitlines() if line.startswith("| ")]) == 2 + 9 + 2 + 9
 
 
 def test_recorded_search_is_the_one_in_the_program():
