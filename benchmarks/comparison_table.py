@@ -13,7 +13,6 @@ COLUMNS = {  # by score: heading, factor, digits
     "accuracy": ("accuracy (%)", 100, 2),
     "nll": ("NLL (nats)", 1, 4),
     "ece": ("ECE (%)", 100, 2),
-    "brier": ("Brier score", 1, 4),
     "entropy_clothes": ("AUROC, clothes", 1, 3),
     "entropy_letters": ("AUROC, letters", 1, 3),
 }
@@ -49,7 +48,7 @@ def row_line(row: dict, twin: dict) -> str:
 def cell_table(rows: list[dict]) -> list[str]:
     """Return the lines of one network and size, the lowest NLL first."""
     twin = next(row for row in rows if (row["competitor"], row["prediction"]) == REFERENCE)
-    headings = ["prediction", "training", "predicting", "NLL below the twin's at its temperature"]
+    headings = ["prediction", "train", "predict", "NLL below the twin's"]
     headings += [heading for heading, _, _ in COLUMNS.values()]
     ordered = sorted(rows, key=lambda row: row["mean"]["nll"])
     return [line(headings), line(["---"] * len(headings)), *(row_line(r, twin) for r in ordered)]
@@ -65,7 +64,8 @@ def table(record: dict) -> str:
     parts = [
         f"Measured until {machine['date']}: {place}, torch {machine['versions']['torch']}. Mean ± "
         "standard deviation between starts; 95 % intervals of test images and starts. Costs are "
-        "those of the twin times the number that stands there."
+        "those of the twin times the number that stands there; the NLL is compared with the "
+        "twin's at its temperature. The record has the Brier score and more foreign images, too."
     ]
     for (network, size), rows in cells.items():
         starts = {row["seeds"] for row in rows}
