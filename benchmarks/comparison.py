@@ -170,8 +170,9 @@ def search_summaries(runs: list[dict]) -> list[dict]:
 def summaries(runs: list[dict]) -> list[dict]:
     """Return, by network, size and prediction, means, spread and how it differs from the twin.
 
-    ``std`` is between starts, and None of one. ``lower`` is how much lower a score is than that of
-    the twin at its temperature from the same starts: value, low and high of a 95 % interval.
+    ``std`` is between starts, and None of one; ``cost`` holds medians. ``lower`` is how much lower
+    a score is than that of the twin at its temperature from the same starts: value, low and high
+    of a 95 % interval.
     """
     groups: dict[tuple, dict[int, dict]] = {}
     for run in runs:
@@ -193,8 +194,6 @@ def summaries(runs: list[dict]) -> list[dict]:
             interval = difference(ours, theirs, score)
             if interval is not None:
                 lower[score] = [interval.value, interval.low, interval.high]
-        for cost in ("training_seconds", "seconds"):
-            columns[cost] = [found[cost] for found in by_seed.values()]
         rows.append(
             {
                 "network": network,
@@ -206,6 +205,10 @@ def summaries(runs: list[dict]) -> list[dict]:
                 "std": {
                     score: statistics.stdev(values) if len(values) > 1 else None
                     for score, values in columns.items()
+                },
+                "cost": {
+                    cost: statistics.median(found[cost] for found in by_seed.values())
+                    for cost in ("training_seconds", "seconds")
                 },
                 "lower": lower,
             }

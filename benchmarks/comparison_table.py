@@ -40,7 +40,7 @@ def lower(row: dict) -> str:
 
 def row_line(row: dict, twin: dict) -> str:
     """Return the line of one prediction; costs are multiples of the twin's."""
-    costs = (row["mean"][cost] / twin["mean"][cost] for cost in ("training_seconds", "seconds"))
+    costs = (seconds / twin["cost"][kind] for kind, seconds in row["cost"].items())
     cells = [f"{row['competitor']}, {row['prediction']}", *(f"{cost:.1f}" for cost in costs)]
     return line([*cells, lower(row), *(score(row, name) for name in COLUMNS)])
 
@@ -64,7 +64,7 @@ def table(record: dict) -> str:
     parts = [
         f"Measured until {machine['date']}: {place}, torch {machine['versions']['torch']}. Mean ± "
         "standard deviation between starts; 95 % intervals of test images and starts. Costs are "
-        "those of the twin times the number that stands there; the NLL is compared with the "
+        "medians, as multiples of the twin's; the NLL is compared with the "
         "twin's at its temperature. The record has the Brier score and more foreign images, too."
     ]
     for (network, size), rows in cells.items():

@@ -187,6 +187,18 @@ def _icon_faces(style: str, pages: Iterable[str], static: Path) -> str:
     return "".join(faces)
 
 
+def _with_fonts(style: str, characters: str, static: Path) -> str:
+    """Cut the fonts of formulas; return a style that holds the first ones."""
+    for font in (static / KATEX_FONTS).glob("*.woff2"):
+        _cut(font, characters, font)
+        if font.name in FIRST_FONTS:
+            data = base64.b64encode(font.read_bytes()).decode()
+            address = f"url(data:font/woff2;base64,{data})"
+            style = style.replace(f"url({KATEX_FONTS}/{font.name})", address)
+            font.unlink()
+    return style
+
+
 def _sheets(text: str, page: Path) -> list[Path]:
     """Return the style sheets of a page, in their order."""
     tags = SHEET.findall(text)
@@ -276,15 +288,7 @@ def lighten(site: Path) -> None:
     )
     # All characters of all pages are few, and a formula's are among them.
     characters = "".join({*html.unescape("".join(texts.values()))})
-    for font in (static / KATEX_FONTS).glob("*.woff2"):
-        _cut(font, characters, font)
-        if font.name in FIRST_FONTS:
-            data = base64.b64encode(font.read_bytes()).decode()
-            style = style.replace(
-                f"url({KATEX_FONTS}/{font.name})",
-                f"url(data:font/woff2;base64,{data})",
-            )
-            font.unlink()
+    style = _with_fonts(style, characters, static)
     digest = hashlib.sha256(style.encode()).hexdigest()[:8]
     made = static / f"book-{digest}.css"
     for sheet in order:

@@ -1,5 +1,6 @@
 import json
 import math
+import statistics
 
 import comparison
 import comparison_scores
@@ -291,6 +292,8 @@ def test_the_program_searches_trains_and_continues(digits, tmp_path, monkeypatch
     value, low, high = rows["mean field, tempered", "30 draws"]["lower"]["nll"]
     assert low < value < high
     assert rows["twin", "one pass"]["std"]["nll"] > 0
+    took = [run["training_seconds"] for run in record["runs"] if run["competitor"] == "twin"]
+    assert rows["twin", "one pass"]["cost"]["training_seconds"] == statistics.median(took)
     lines = comparison_table.table(record).splitlines()
     table = [line for line in lines if line.startswith("| ")]
     assert len(table) == 2 + len(rows) == 2 + 5

@@ -831,6 +831,13 @@ def test_the_bar_of_a_page_is_named_by_what_stands_below(build, tmp_path, code, 
     assert not summary.has_attr("aria-label")
 
 
+def test_a_cell_of_which_nothing_is_seen_leaves_no_gap(build, tmp_path):
+    assert build("x = 1", tags=["remove-input"]).returncode == 0
+    page = BeautifulSoup((tmp_path / "_build/html/book/index.html").read_text(), "html.parser")
+    assert page.select("article section")
+    assert not page.select("div.cell")
+
+
 def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):
     assert build().returncode == 0
     site = tmp_path / "_build" / "html"

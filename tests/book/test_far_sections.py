@@ -9,6 +9,9 @@ WAITS = "document.documentElement.dataset.far === 'waits'"
 SKIPPED = """() => [...document.querySelectorAll(".bd-article section > section > p")]
   .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""
 TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
+# The place of the section in sight among the contents beside the page, from 0.
+ACTIVE = """[...document.querySelectorAll(".bd-toc-nav a")]
+  .findIndex((link) => link.classList.contains("active"))"""
 NO_IDLENESS = "window.requestIdleCallback = () => 0"
 
 
@@ -50,7 +53,9 @@ def test_nothing_waits_where_a_place_is_asked_for(page, server):
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (375, "light")])
-@pytest.mark.parametrize("name", ["kl_divergence", "glossary", "index", "draw_a_digit", "notation"])
+@pytest.mark.parametrize(
+    "name", ["kl_divergence", "glossary", "index", "draw_a_digit", "notation", "api/layers"]
+)
 def test_nothing_moves_while_a_page_opens(browser, server, name, width, theme):
     with browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=theme
@@ -79,5 +84,6 @@ def test_menus_tooltips_and_copies_come_when_the_page_stands(page, server):
     menu = page.locator(".dropdown-toggle[data-bs-toggle=dropdown]").first
     menu.click()
     assert menu.get_attribute("aria-expanded") == "true"
+    page.wait_for_function(LAID_OUT)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_function("document.querySelectorAll('.bd-toc-nav a.active').length")
+    page.wait_for_function(f"({ACTIVE}) > 4")
