@@ -1,11 +1,12 @@
-"""Pages load what they show: one style sheet, a few icons, deferred scripts.
+"""Pages load what they show: one style sheet, one script, a few icons.
 
 The theme and its companions bring thirteen style sheets, Font Awesome as a
 script of 1.5 MB and as fonts of two thousand icons, and scripts that hold up
 the first paint. When the site is built, the rules that its pages and scripts
-can use become one sheet, and fonts keep what is asked of them: the icons that
-those rules name, the letters that formulas are made of. Scripts that answer a
-pointer alone come when the page stands.
+can use become one sheet, the scripts of all pages one, which waits for them,
+and fonts keep what is asked of them: the icons that those rules name, the
+letters that formulas are made of. Scripts that answer a pointer alone come
+when the page is at rest.
 """
 
 import base64
@@ -44,10 +45,14 @@ LATE = re.compile(
     r'\s*<script defer\b[^>]*\bsrc="'
     r'([^"]*/(?:bootstrap|clipboard\.min|copybutton)\.js[^"]*)"></script>'
 )
-OPTIONS = re.compile(r"<script[^>]*documentation_options\.js[^>]*></script>")
-AWESOME_SCRIPT = re.compile(
-    rf"\s*<(?:script|link rel=\"preload\")[^>]*{AWESOME}[^>]*>(?:</script>)?"
+PRELOAD = re.compile(r'\s*<link rel="preload"[^>]*>')
+DEFERRED = re.compile(
+    r'\s*<script defer\b[^>]*\bsrc="([^"]*)"[^>]*></script>'
 )
+# Those whose names others use; what one of the rest can't do stops no other.
+BARE = {"doctools.js", "sphinx_highlight.js"}
+OPTIONS = re.compile(r"<script[^>]*documentation_options\.js[^>]*></script>")
+AWESOME_SCRIPT = re.compile(rf"\s*<script[^>]*{AWESOME}[^>]*></script>")
 # What each figure of a page brings, and the page needs once.
 FIGURE_PART = re.compile(
     r'<style>.*?</style>|<script type="application/json" data-module="\w+">'
@@ -249,19 +254,63 @@ def without_repeats(page: str) -> str:
 
 
 def _late(page: str) -> str:
-    """Return a page that asks for some scripts when it stands, in order."""
-    addresses = json.dumps([html.unescape(a) for a in LATE.findall(page)])
+    """Return a page that asks for some scripts when it rests, in order."""
+    found = LATE.findall(page)
+    if not found:
+        return page
+    addresses = json.dumps([html.unescape(address) for address in found])
     ask = (
-        '<script>addEventListener("DOMContentLoaded", () => {'
+        '<script>addEventListener("load", () => '
+        "(window.requestIdleCallback ?? setTimeout)(() => {"
         f"for (const src of {addresses}) document.head.append(Object.assign("
-        'document.createElement("script"), {src, async: false}));})</script>'
+        'document.createElement("script"), {src, async: false}));}))</script>'
         "\n</head>"
     )
     return LATE.sub("", page).replace("</head>", ask, 1)
 
 
+def _deferred(text: str, page: Path) -> list[Path]:
+    """Return the scripts of a page that wait for it, in their order."""
+    addresses = map(html.unescape, DEFERRED.findall(text))
+    return [(page.parent / urlsplit(a).path).resolve() for a in addresses]
+
+
+def _script(path: Path) -> str:
+    """Return a script as a part of a longer one, in which it may fail."""
+    code = path.read_text(encoding="utf-8")
+    if path.name in BARE:
+        return f"{code}\n;"
+    return f"try {{\n{code}\n}} catch (error) {{\n  reportError(error);\n}}\n"
+
+
+def _with_one_script(texts: dict[Path, str], static: Path) -> dict[Path, str]:
+    """Write what the pages' deferred scripts have in common as one script."""
+    found = (_deferred(text, page) for page, text in texts.items())
+    orders = [order for order in found if order]
+    common = [path for path in orders[0] if all(path in o for o in orders)]
+    # A directive at the beginning would hold for all of them.
+    script = ";" + "".join(map(_script, common))
+    digest = hashlib.sha256(script.encode()).hexdigest()[:8]
+    made = static / f"book-{digest}.js"
+    made.write_text(script, encoding="utf-8")
+
+    changed = {}
+    for page, text in texts.items():
+        paths = iter(_deferred(text, page))
+        address = os.path.relpath(made, page.parent)
+        tags = iter([f'\n    <script defer src="{address}"></script>'])
+
+        def tag(found: re.Match, paths=paths, tags=tags) -> str:
+            return next(tags, "") if next(paths) in common else found[0]
+
+        changed[page] = DEFERRED.sub(tag, text)
+    for path in common:
+        path.unlink()
+    return changed
+
+
 def lighten(site: Path) -> None:
-    """Give the pages of a site one style sheet and deferred scripts."""
+    """Give the pages of a site one style sheet and one deferred script."""
     site = site.resolve()
     static = site / "_static"
     texts = {
@@ -301,11 +350,12 @@ def lighten(site: Path) -> None:
     for page, text in texts.items():
         address = os.path.relpath(made, page.parent)
         links = iter([f'\n  <link rel="stylesheet" href="{address}">'])
-        text = AWESOME_SCRIPT.sub("", text)
+        text = PRELOAD.sub("", AWESOME_SCRIPT.sub("", text))
         text = SHEET.sub(lambda _, links=links: next(links, ""), text)
         text = OPTIONS.sub(lambda _: options, text)
         text = _late(BLOCKING.sub("<script defer", text))
-        text = without_repeats(text)
+        texts[page] = without_repeats(text)
+    for page, text in _with_one_script(texts, static).items():
         page.write_text(text, encoding="utf-8")
     shutil.rmtree(static / "vendor")
 

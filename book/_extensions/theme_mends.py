@@ -6,7 +6,8 @@ the page begins with the one that will stay.
 
 Once all is loaded, and after each change, another script measures every block
 of code on the page, those far below too, so that keys can scroll the wide
-ones. `_static/accessibility.js` does so when they are first shown.
+ones. `_static/accessibility.js` does so when they are first shown. A third
+looks at all elements for 28 kinds of notes in the margin, which nobody wrote.
 """
 
 import re
@@ -25,30 +26,37 @@ BEGIN_AS_SHOWN = """<script>{
     const theme = mode === "auto" ? (system ? "dark" : "light") : mode;
     Object.assign(document.documentElement.dataset, { mode, theme });
   }</script>"""
-SCRIPT = "_static/scripts/pydata-sphinx-theme.js"
-MEASURE = (
-    '"complete"===document.readyState?T():window.addEventListener("load",T)'
-)
+SCRIPTS = "_static/scripts"
+# What a script does, and what it does here.
+MENDS = {
+    "pydata-sphinx-theme.js": (
+        '"complete"===document.readyState?T():'
+        'window.addEventListener("load",T)',
+        "void 0",
+    ),
+    "sphinx-book-theme.js": ('document.querySelectorAll(n.join(", "))', "[]"),
+}
 
 
 def mend(site: Path) -> None:
     """Change the theme's scripts in a built site.
 
     Raises:
-        ExtensionError: the script is another than the one known here.
+        ExtensionError: a script is another than the one known here.
     """
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         page.write_text(
             BEGIN.sub(lambda _: BEGIN_AS_SHOWN, text), encoding="utf-8"
         )
-    path = site / SCRIPT
-    script = path.read_text(encoding="utf-8")
-    if MEASURE not in script:
-        raise ExtensionError(
-            f"{SCRIPT} does not measure as it did: see {__file__}"
-        )
-    path.write_text(script.replace(MEASURE, "void 0"), encoding="utf-8")
+    for name, (done, instead) in MENDS.items():
+        path = site / SCRIPTS / name
+        script = path.read_text(encoding="utf-8")
+        if done not in script:
+            raise ExtensionError(
+                f"{name} does not measure as it did: see {__file__}"
+            )
+        path.write_text(script.replace(done, instead), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -36,12 +36,14 @@ measure();
 document.fonts.addEventListener("loadingdone", measure);
 
 // Where a search lists what it found, a formula is read once, and without its source; what is hidden is not read.
+// The search page's own script comes after this one.
 /* global Search */
-if (typeof Search !== "undefined") {
+document.addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
   const toText = Search.htmlToText;
   Search.htmlToText = (page, anchor) => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    for (const node of parsed.querySelectorAll(".katex-html, annotation, .previews, .go-on")) node.remove();
+    for (const node of parsed.querySelectorAll(".katex-html, annotation, .previews, .go-on, .bd-header-article, #jb-print-docs-body")) node.remove();
     return toText(parsed.documentElement.outerHTML, anchor);
   };
-}
+});

@@ -4,9 +4,9 @@ import pytest
 from helpers.layout import LAID_OUT, SHIFT
 
 CHAPTER = "book/kl_divergence.html"
-WAITS = "document.documentElement.dataset.far === 'waits'"
+WAITS = "Boolean(document.documentElement.dataset.far)"
 # Chromium skips a section in which nothing has been laid out.
-SKIPPED = """() => [...document.querySelectorAll(".bd-article section > section > p")]
+SKIPPED = """() => [...document.querySelectorAll(".bd-article .far > p")]
   .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""
 TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
 # The place of the section in sight among the contents beside the page, from 0.
