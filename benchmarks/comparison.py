@@ -88,7 +88,8 @@ def searched(
 ) -> dict:
     """Train at the setting that follows from the earlier runs; score it on images it never saw.
 
-    The twin's run also holds the temperature that is best there. One that diverged has no scores.
+    The twin's run also holds the temperature that is best there, and is scored at it. One that
+    diverged has no scores.
     """
     competitor = COMPETITORS[name]
     assert competitor.regularizer is not None
@@ -108,6 +109,7 @@ def searched(
         found["temperature"] = 1.0
         with contextlib.suppress(ValueError):  # no other is better where logits say nothing
             found["temperature"] = bt.TemperatureScaling().fit(logits[0], labels).temperature
+        logits = logits / found["temperature"]
     return found | {"scores": LIKELIHOOD.metrics(logits, labels), "training_seconds": took}
 
 

@@ -21,7 +21,7 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-FIRST_SCREEN = 40  # lines of text, more than 1,080 pixels hold
+FIRST_SCREEN = 45  # lines of text, more than 1,080 pixels hold
 LETTERS = 95  # in a line, at the most
 GAP = 0.6  # below a paragraph, in lines
 FORMULA = 2
@@ -69,13 +69,13 @@ def _mark(parent: nodes.Element, before: float) -> float:
         The lines that stand before its end.
     """
     rest: nodes.compound | None = None
-    waits = "far" in parent["classes"]
+    waits = "late-layout" in parent["classes"]
     begun = isinstance(parent, nodes.section) and not waits
     for child in list(parent.children):
         if isinstance(child, APART):
             rest = None
             if before > FIRST_SCREEN:
-                child["classes"].append("far")
+                child["classes"].append("late-layout")
             before = _mark(child, before)
         elif isinstance(child, addnodes.desc_content):
             before = _mark(child, before)
@@ -85,7 +85,7 @@ def _mark(parent: nodes.Element, before: float) -> float:
             parent.remove(child)
             rest += child
         elif not isinstance(child, nodes.Invisible):
-            rest = nodes.compound(classes=["far"])
+            rest = nodes.compound(classes=["late-layout"])
             parent.replace(child, rest)
             rest += child
     return before

@@ -45,6 +45,20 @@ LATE = re.compile(
     r'\s*<script defer\b[^>]*\bsrc="'
     r'([^"]*/(?:bootstrap|clipboard\.min|copybutton)\.js[^"]*)"></script>'
 )
+# Bootstrap, the last one, starts to mark a page's contents at its load alone.
+ASK_LATE = """<script>{
+  const ask = () => {
+    const scripts = ADDRESSES.map((src) =>
+      Object.assign(document.createElement("script"), { src, async: false }),
+    );
+    scripts.at(-1).onload = () =>
+      bootstrap.ScrollSpy.getOrCreateInstance(document.body);
+    document.head.append(...scripts);
+  };
+  const idle = window.requestIdleCallback ?? setTimeout;
+  addEventListener("load", () => idle(ask));
+}</script>
+"""
 PRELOAD = re.compile(r'\s*<link rel="preload"[^>]*>')
 DEFERRED = re.compile(
     r'\s*<script defer\b[^>]*\bsrc="([^"]*)"[^>]*></script>'
@@ -259,14 +273,9 @@ def _late(page: str) -> str:
     if not found:
         return page
     addresses = json.dumps([html.unescape(address) for address in found])
-    ask = (
-        '<script>addEventListener("load", () => '
-        "(window.requestIdleCallback ?? setTimeout)(() => {"
-        f"for (const src of {addresses}) document.head.append(Object.assign("
-        'document.createElement("script"), {src, async: false}));}))</script>'
-        "\n</head>"
+    return LATE.sub("", page).replace(
+        "</head>", ASK_LATE.replace("ADDRESSES", addresses) + "</head>", 1
     )
-    return LATE.sub("", page).replace("</head>", ask, 1)
 
 
 def _deferred(text: str, page: Path) -> list[Path]:

@@ -262,6 +262,25 @@ def test_a_search_that_diverges_says_so_and_goes_on(digits, monkeypatch):
     assert settings[0] != settings[1]
 
 
+def test_a_twin_is_searched_at_its_best_temperature(digits, monkeypatch):
+    monkeypatch.setattr(comparison, "HELD_OUT", 300)
+    targets = comparison.training_images(100, True, "cpu")[1].tensors[1]
+    noise = torch.randn(1, 300, 10, generator=torch.Generator().manual_seed(0))
+    own = 7 * (noise + 2 * nn.functional.one_hot(targets, 10))  # much too sure
+    monkeypatch.setattr(comparison, "trained", lambda *arguments: ([], 1.0))
+    monkeypatch.setattr(comparison, "draw", lambda *arguments: own)
+    run = comparison.searched("LeNet-5", 100, "twin", 0, earlier=(), device="cpu")
+    nll = [
+        nn.functional.cross_entropy(own[0] / (factor * run["temperature"]), targets).item()
+        for factor in (0.98, 1, 1.02)
+    ]
+    assert run["scores"]["nll"] == pytest.approx(nll[1], rel=1e-5)
+    assert nll[1] < min(nll[0], nll[2])
+    others = comparison.searched("LeNet-5", 100, "MAP", 0, earlier=(), device="cpu")
+    assert "temperature" not in others
+    assert others["scores"]["nll"] > run["scores"]["nll"]
+
+
 def test_the_lowest_nll_is_chosen_when_a_search_has_ended():
     runs = [run_of("twin", number, abs(number - 2.4)) for number in range(6)]
     runs += [run_of("MAP", number, 0.1) for number in range(5)]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -20,6 +21,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from docutils import nodes
+from docutils.utils import new_document
 from fontTools.ttLib import TTFont
 from jupyter_cache import get_cache
 from sphinx.errors import ConfigError
@@ -838,7 +840,7 @@ def test_a_cell_of_which_nothing_is_seen_leaves_no_gap(build, tmp_path):
     assert not page.select("div.cell")
 
 
-def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):
+def test_a_page_loads_one_style_sheet_and_one_script(build, tmp_path):
     assert build().returncode == 0
     site = tmp_path / "_build" / "html"
     [sheet] = (site / "_static").glob("book-*.css")
@@ -853,9 +855,12 @@ def test_a_page_loads_one_style_sheet_and_what_that_names(build, tmp_path):
         page = BeautifulSoup(path.read_text(), "html.parser")
         [link] = page.select("link[rel=stylesheet]")
         assert (path.parent / link["href"]).resolve() == sheet
-        scripts = page.select("script[src]")
-        assert len(scripts) > 5
-        assert all(script.has_attr("defer") for script in scripts)
+        [script] = page.select("script[src]")
+        assert script.has_attr("defer")
+        made = (path.parent / script["src"]).resolve().read_text()
+        assert made.index("const Documentation") < made.index("reportError")
+        assert made.count("reportError") > 5
+        assert not page.select("link[rel=preload]")
         late = page.find("script", string=re.compile("async: false")).string
         assert re.findall(r"/([\w.]+)\.js\?", late) == ["clipboard.min", "copybutton", "bootstrap"]
         assert page.find("script", string=re.compile("const DOCUMENTATION_OPTIONS"))
@@ -899,3 +904,43 @@ def test_a_page_loads_the_icons_that_it_shows_and_no_others(build, tmp_path):
     assert sum(map(len, fonts.values())) < 60
     for page in pages:
         assert "vendor/fontawesome" not in str(page)
+
+
+def test_what_waits_is_known_by_its_height(extension):
+    lines = extension("far_sections").lines
+    text = nodes.paragraph("", nodes.Text("x" * 96))
+    one, two = nodes.paragraph("", nodes.Text("x")), nodes.paragraph("", nodes.Text("x" * 190))
+    assert lines(text) == lines(two) == lines(one) + 1
+    row = nodes.row("", nodes.entry("", one), nodes.entry("", two))
+    assert lines(row) == lines(two)
+    assert lines(nodes.section("", text, row)) == 2 * lines(two)
+    script = nodes.raw("", f"<script>{'x' * 9000}</script><b>{'x' * 190}</b>", format="html")
+    assert lines(script) == 2
+    picture = lines(nodes.image())
+    assert lines(nodes.raw("", "<svg></svg>", format="html")) == picture > 5
+    code = nodes.literal_block("", "\n".join("1234"))
+    assert 2 < lines(code) < 4
+    folded = nodes.admonition("", code, classes=["dropdown"])
+    assert lines(folded) == lines(nodes.comment("", "x" * 900)) == 0
+
+
+def test_the_rest_of_a_section_waits_and_all_after_it(extension):
+    def paragraphs(count):
+        return [nodes.paragraph("", nodes.Text(f"{i}")) for i in range(count)]
+
+    title = nodes.title("", "Title")
+    first = nodes.section("", *paragraphs(60), nodes.section("", *paragraphs(2)))
+    second = nodes.section("", *paragraphs(2), nodes.section("", *paragraphs(1)))
+    document = new_document("")
+    top = nodes.section("", title, *paragraphs(3), nodes.target(), first, second)
+    document += top
+    words = document.astext()
+    html = SimpleNamespace(builder=SimpleNamespace(format="html"))
+    extension("far_sections").mark_far(html, document, "page")
+    assert document.astext() == words
+    [rest] = document.findall(nodes.compound)
+    assert rest.parent is first
+    assert first.index(rest) < 30
+    assert first.index(rest) + len(rest) == 60
+    waits = [node for node in document.findall(nodes.section) if "late-layout" in node["classes"]]
+    assert waits == [first[-1], second, second[-1]]

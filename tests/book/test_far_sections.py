@@ -1,4 +1,4 @@
-"""Sections far from the screen wait, and no place on a page is missed for it; nothing moves."""
+"""What is far from the screen waits, and no place on a page is missed for it; nothing moves."""
 
 import pytest
 from helpers.layout import LAID_OUT, SHIFT
@@ -6,7 +6,7 @@ from helpers.layout import LAID_OUT, SHIFT
 CHAPTER = "book/kl_divergence.html"
 WAITS = "Boolean(document.documentElement.dataset.far)"
 # Chromium skips a section in which nothing has been laid out.
-SKIPPED = """() => [...document.querySelectorAll(".bd-article .far > p")]
+SKIPPED = """() => [...document.querySelectorAll(".bd-article .late-layout > p")]
   .some((node) => !node.checkVisibility({contentVisibilityAuto: true}))"""
 TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
 # The place of the section in sight among the contents beside the page, from 0.
@@ -26,6 +26,36 @@ def test_far_sections_wait_until_the_page_has_nothing_else_to_do(page, server):
     assert page.evaluate(WAITS)
     page.wait_for_function(LAID_OUT)
     assert not page.evaluate(SKIPPED)
+
+
+FAR = """() => {
+  const far = document.querySelector(".bd-article .late-layout");
+  return far && far.getBoundingClientRect().top + scrollY;
+}"""
+# Called before the page has been parsed: what was laid out when its scripts have run.
+BEFORE_IT_ANSWERS = """document.addEventListener("DOMContentLoaded", () => {
+  const laidOut = (node) => node.checkVisibility({contentVisibilityAuto: true});
+  const inside = [...document.querySelectorAll(".bd-article .late-layout > *")];
+  window.early = [inside.length, inside.filter(laidOut).length];
+}, {capture: true})"""
+
+
+def test_nothing_far_is_laid_out_before_a_page_answers(page, server):
+    page.add_init_script(BEFORE_IT_ANSWERS)
+    page.goto(f"{server}/{CHAPTER}")
+    parts, laid_out = page.evaluate("window.early")
+    assert parts > 50
+    assert laid_out == 0
+
+
+def test_nothing_of_the_first_screen_waits(browser, server, page_path):
+    """Not on a screen of 1920 by 1080 either, where a page shows the most."""
+    with browser.new_context(viewport={"width": 1920, "height": 1080}) as context:
+        page = context.new_page()
+        page.goto(f"{server}/{page_path}")
+        page.wait_for_function(LAID_OUT)
+        far = page.evaluate(FAR)
+        assert far is None or far > 1080
 
 
 def test_a_place_is_reached_while_they_wait(page, server):
@@ -87,3 +117,19 @@ def test_menus_tooltips_and_copies_come_when_the_page_stands(page, server):
     page.wait_for_function(LAID_OUT)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.wait_for_function(f"({ACTIVE}) > 4")
+
+
+def test_a_script_that_fails_stops_no_other(page, server):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("""const get = Storage.prototype.getItem;
+      Storage.prototype.getItem = function (name) {
+        if (name.startsWith("bnn")) throw new Error("no storage");
+        return get.call(this, name);
+      };""")
+    page.goto(f"{server}/{CHAPTER}")
+    page.keyboard.press("Control+k")
+    page.wait_for_selector(".search-button__wrapper.show", state="attached")
+    page.wait_for_function(LAID_OUT)
+    assert errors
+    assert all("no storage" in error for error in errors)
