@@ -47,7 +47,9 @@
     if (!box.contains(relatedTarget) && !shown?.contains(relatedTarget)) hide();
   };
 
-  for (const link of document.querySelectorAll(".bd-article :is(a.term, a.reference.internal)")) {
+  // A card says itself where it leads.
+  const links = ".bd-article :is(a.term, a.reference.internal):not(.sd-card *)";
+  for (const link of document.querySelectorAll(links)) {
     const address = link.getAttribute("href");
     if (!source(address)?.length) continue;
     const text = document.getElementById(`preview-of-${address}`);
