@@ -6,7 +6,8 @@ Sections wait, entries of the package's pages, and the rest of a section that
 begins in the first screen: the browser knows them, finds words in them and
 reads them aloud, but lays them out only when they come near, or when nothing
 else is to be done (`_static/far_sections.js`, `book.css`). Until the page
-answers, it lays out nothing that is far from the first screen.
+answers, or half a second is over, it lays out nothing that is far from the
+first screen.
 
 Where a place on the page is asked for, by an address or by going back, the
 whole page is laid out at once, since a place is exact only then. So it is on
@@ -30,9 +31,15 @@ CODE = 0.75  # a line of code
 UNSEEN = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
 APART = (nodes.section, addnodes.desc)
 
+# In the page itself: where the book's script is late, or lost, all is shown.
 WAIT = """if (!location.hash
-  && performance.getEntriesByType("navigation")[0]?.type === "navigate")
-  document.documentElement.dataset.far = "waits";"""
+  && performance.getEntriesByType("navigation")[0]?.type === "navigate") {
+  const { dataset } = document.documentElement;
+  dataset.far = "waits";
+  const layOutNear = () => dataset.far && (dataset.far = "comes near");
+  document.addEventListener("DOMContentLoaded", layOutNear);
+  setTimeout(layOutNear, 500);
+}"""
 
 
 def lines(node: nodes.Node) -> float:

@@ -38,12 +38,13 @@ document.fonts.addEventListener("loadingdone", measure);
 // Where a search lists what it found, a formula is read once, and without its source; what is hidden is not read.
 // The search page's own script comes after this one.
 /* global Search */
+const UNSAID = ".katex-html, annotation, .previews, .go-on, .bd-header-article, #jb-print-docs-body";
 document.addEventListener("DOMContentLoaded", () => {
   if (typeof Search === "undefined") return;
   const toText = Search.htmlToText;
   Search.htmlToText = (page, anchor) => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    for (const node of parsed.querySelectorAll(".katex-html, annotation, .previews, .go-on, .bd-header-article, #jb-print-docs-body")) node.remove();
+    for (const node of parsed.querySelectorAll(UNSAID)) node.remove();
     return toText(parsed.documentElement.outerHTML, anchor);
   };
 });

@@ -1,7 +1,6 @@
 // Lays out what waited, one part after the other, when the page has nothing else to do, and all at once when a
 // link to a place is followed or something in the text has the focus. Explained in book/_extensions/far_sections.py.
 {
-  const page = document.documentElement;
   const parts = [...document.querySelectorAll(".bd-article section > :is(section, dl.py, .compound)")];
   const idle = window.requestIdleCallback ?? setTimeout; // which Safari lacks
   const layOutNext = () => {
@@ -10,12 +9,9 @@
     part.style.contentVisibility = "visible";
     idle(layOutNext);
   };
-  document.addEventListener("DOMContentLoaded", () => {
-    if (page.dataset.far) page.dataset.far = "comes near";
-  });
   addEventListener("load", () => idle(layOutNext));
   const layOutAllFor = (places) => ({ target }) => {
-    if (target.closest(places)) delete page.dataset.far;
+    if (target.closest(places)) delete document.documentElement.dataset.far;
   };
   document.addEventListener("click", layOutAllFor("a[href*='#']"), { capture: true });
   // By keys alone: a page that moves would take a link from under a finger.

@@ -12,6 +12,15 @@ TOP = "(node) => Math.round(node.getBoundingClientRect().top)"
 # The place of the section in sight among the contents beside the page, from 0.
 ACTIVE = """[...document.querySelectorAll(".bd-toc-nav a")]
   .findIndex((link) => link.classList.contains("active"))"""
+FAR = """() => {
+  const far = document.querySelector(".bd-article .late-layout");
+  return far && far.getBoundingClientRect().top + scrollY;
+}"""
+# How what is far stands on the page while its scripts have run and nothing else has.
+BEFORE_IT_ANSWERS = """document.addEventListener("DOMContentLoaded", () => {
+  window.early = [...document.querySelectorAll(".bd-article .late-layout")]
+    .map((part) => getComputedStyle(part).contentVisibility);
+}, {capture: true})"""
 NO_IDLENESS = "window.requestIdleCallback = () => 0"
 
 
@@ -28,24 +37,12 @@ def test_far_sections_wait_until_the_page_has_nothing_else_to_do(page, server):
     assert not page.evaluate(SKIPPED)
 
 
-FAR = """() => {
-  const far = document.querySelector(".bd-article .late-layout");
-  return far && far.getBoundingClientRect().top + scrollY;
-}"""
-# Called before the page has been parsed: what was laid out when its scripts have run.
-BEFORE_IT_ANSWERS = """document.addEventListener("DOMContentLoaded", () => {
-  const laidOut = (node) => node.checkVisibility({contentVisibilityAuto: true});
-  const inside = [...document.querySelectorAll(".bd-article .late-layout > *")];
-  window.early = [inside.length, inside.filter(laidOut).length];
-}, {capture: true})"""
-
-
 def test_nothing_far_is_laid_out_before_a_page_answers(page, server):
     page.add_init_script(BEFORE_IT_ANSWERS)
     page.goto(f"{server}/{CHAPTER}")
-    parts, laid_out = page.evaluate("window.early")
-    assert parts > 50
-    assert laid_out == 0
+    early = page.evaluate("window.early")
+    assert len(early) > 5
+    assert {*early} == {"hidden"}
 
 
 def test_nothing_of_the_first_screen_waits(browser, server, page_path):
@@ -105,7 +102,7 @@ def test_a_page_begins_with_the_theme_that_stays(page, server):
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
-def test_menus_tooltips_and_copies_come_when_the_page_stands(page, server):
+def test_menus_tooltips_and_copies_come_when_the_page_is_at_rest(page, server):
     page.goto(f"{server}/{CHAPTER}")
     page.locator(".cell_input .copybtn").first.dispatch_event("click")
     page.wait_for_selector(".copybtn.success", state="attached")
@@ -133,3 +130,35 @@ def test_a_script_that_fails_stops_no_other(page, server):
     page.wait_for_function(LAID_OUT)
     assert errors
     assert all("no storage" in error for error in errors)
+
+
+def test_nothing_stays_hidden_where_the_script_does_not_come(page, server):
+    page.route("**/*.js*", lambda route: None)
+    page.goto(f"{server}/{CHAPTER}", wait_until="commit")
+    last = page.locator(".bd-article .late-layout > p").last
+    last.wait_for(state="attached")
+    last.evaluate("""(node) => new Promise((done) => {
+      const look = () => {
+        node.scrollIntoView();
+        if (node.checkVisibility({contentVisibilityAuto: true})) done();
+        else setTimeout(look, 50);
+      };
+      look();
+    })""")
+
+
+def test_the_bar_covers_a_wide_figure_and_keeps_its_menus(page, server):
+    page.goto(f"{server}/book/playground.html")
+    page.wait_for_function(LAID_OUT)
+    figure = page.locator(".bnn-figure").first.bounding_box()
+    right = figure["x"] + figure["width"]
+    assert right > page.locator(".bd-header-article").bounding_box()["width"] + 300
+    page.evaluate("scrollTo(0, 400)")
+    at = "([x, y]) => Boolean(document.elementFromPoint(x, y).closest('.bd-header-article'))"
+    assert page.evaluate(at, [right - 5, 20])
+    assert not page.evaluate(at, [right - 5, 120])
+    page.locator(".bd-header-article .dropdown-toggle").first.hover()
+    item = page.locator(".bd-header-article .dropdown-item").last
+    item.wait_for(state="visible")
+    box = item.bounding_box()
+    assert page.evaluate(at, [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
